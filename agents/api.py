@@ -1,8 +1,9 @@
 """The contract between agents, environments and the driver, and nothing else."""
 
 import abc
+import os
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -31,10 +32,25 @@ Tree = dict[
 ]  # nested dicts with arrays, numbers, strings and lists of these as leaves
 
 
+class Report(NamedTuple):
+    """What an agent shows of its inner life.
+
+    Attributes:
+        scalars: Name -> value, for the logger.
+        videos: Name -> [T, H, W, 3] uint8.
+    """
+
+    scalars: Metrics
+    videos: dict[str, np.ndarray]
+
+
 class Agent(abc.ABC):
     """A learner and its policy: act and observe on batches of rows, train when updates are due.
 
     Attributes:
+        name: The agent's name in the zoo.
+        seed: Seeds weights, batches and noise.
+        config: A frozen dataclass.
         spaces: The spaces of one row, as the environment gave them.
         env_steps: Environment steps observed (reset rows are none), over all rows.
         updates: Updates made.
@@ -42,6 +58,9 @@ class Agent(abc.ABC):
         row_state: The state fields that a stored row holds.
     """
 
+    name: str = ""
+    seed: int = 0
+    config: Any = None
     spaces: Spaces
     env_steps: int = 0
     updates: int = 0
@@ -75,14 +94,31 @@ class Agent(abc.ABC):
     def train(self) -> Metrics | None:
         """Makes every update that is due (none, one or several); returns their mean metrics, or None."""
 
+    def updates_due(self) -> int:
+        """Returns how many updates the next `train` makes."""
+        return 0
+
     @abc.abstractmethod
     def update(self, batch: Batch) -> Mapping[str, Any]:
         """The compiled update: rows [T, B, ...] -> float32 scalars, `loss` among them."""
+
+    def report(self) -> Report:
+        """Returns pictures and figures of what was learned; called when updates have been made."""
+        return Report({}, {})
 
     @abc.abstractmethod
     def get_state(self) -> Tree:
         """Returns all that training needs to go on: weights, optimizers, counters, replay."""
 
+    def close(self) -> None:  # noqa: B027
+        """Ends threads; may be called twice."""
+
     @abc.abstractmethod
     def set_state(self, tree: Tree, learn: bool = True) -> None:
         """Inverts `get_state`; with `learn` False only what acting needs is read."""
+
+    def save(self, folder: str | os.PathLike[str]) -> None:
+        """Saves all that `agents.load(folder, learn=True)` needs to go on, replay included."""
+        from agents import registry
+
+        registry.save(self, folder)

@@ -1,0 +1,13 @@
+"""Environments: one adapter per suite, one way to make them, every step checked."""
+
+import gymnasium
+
+from envs.api import Spaces, Step, VectorEnv
+from envs.errors import EnvError
+from envs.make import make
+
+__zoo__ = "latent-agent-zoo"
+__all__ = ["EnvError", "Spaces", "Step", "VectorEnv", "make"]
+
+gymnasium.register("zoo/Catch-v0", "envs.catch:Catch")
+gymnasium.register("zoo/Counting-v0", "envs.counting:Counting")

@@ -1,0 +1,58 @@
+"""Keras layers: one public layer per file; names are resolved at their first use.
+
+Importing the package loads no TensorFlow; it only settles that Keras runs on it.
+"""
+
+import importlib
+import os
+import sys
+from typing import Any
+
+__zoo__ = "latent-agent-zoo"
+
+_HOME = {
+    "BernoulliHead": "bernoulli_head",
+    "ConvDecoder": "conv_decoder",
+    "ConvEncoder": "conv_encoder",
+    "DenseDecoder": "dense_decoder",
+    "GumbelSoftmax": "gumbel_softmax",
+    "LayerNormGRUCell": "layer_norm_gru_cell",
+    "MLP": "mlp",
+    "OneHotHead": "one_hot_head",
+    "OneHotStraightThrough": "one_hot_straight_through",
+    "RSSMCell": "rssm_cell",
+    "RSSMState": "rssm_cell",
+    "SmallConvEncoder": "small_conv_encoder",
+    "TanhNormalHead": "tanh_normal_head",
+    "TransposedConv2D": "transposed_conv2d",
+    "TruncatedNormalHead": "truncated_normal_head",
+    "UnitNormalHead": "unit_normal_head",
+}
+__all__ = sorted(_HOME)
+
+
+def _require_tensorflow_backend() -> None:
+    """Chooses TensorFlow where nothing was chosen; refuses any other backend."""
+    if "keras" in sys.modules:
+        backend = sys.modules["keras"].backend.backend()
+    else:
+        backend = os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    if backend != "tensorflow":
+        raise ImportError(
+            f"These layers need the TensorFlow backend of Keras, but {backend!r} was "
+            "chosen: unset KERAS_BACKEND (or set it to 'tensorflow') before Keras is "
+            "imported."
+        )
+
+
+_require_tensorflow_backend()
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

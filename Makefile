@@ -1,0 +1,71 @@
+# The front door. `make` alone lists what there is; every target sets the environment up first.
+# Wanted: Python 3.11, 3.12 or 3.13 with its venv module. Another one: make PYTHON=/path/to/python demo
+
+SHELL = /bin/sh
+VENV = .venv
+RUN = $(VENV)/bin/python
+READY = $(VENV)/.ready
+PACKAGES = agents layers estimators envs launch
+CANDIDATES = $(PYTHON) python3.11 python3.12 python3.13 python3 python
+
+.DEFAULT_GOAL = help
+.PHONY: help install demo pong test check constraints clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
+
+install: $(READY) ## Create .venv with everything in it
+
+demo: $(READY) ## Watch an agent learn a small game within 10 minutes
+	@$(RUN) -m launch.demo
+
+pong: $(READY) ## Train DreamerV2 on Atari Pong for 20 minutes
+	@$(RUN) -m launch.pong
+
+test: $(READY) ## Run the tests that every commit must pass
+	@$(RUN) -m pytest -m 'not slow and not learning and not soak'
+
+check: $(READY) ## Check style and types
+	@$(RUN) -m ruff check .
+	@$(RUN) -m ruff format --check .
+	@$(RUN) -m mypy $(PACKAGES)
+
+constraints: $(READY) ## Write constraints.txt from what is installed in .venv
+	@$(RUN) -m pip freeze --all --exclude-editable --exclude pip | grep '^[A-Za-z0-9._-]*==' | LC_ALL=C sort -f > constraints.new
+	@mv constraints.new constraints.txt
+	@touch $(READY)
+	@echo "constraints.txt holds $$(grep -c . constraints.txt) versions."
+
+clean: ## Remove the environment and what builds and tests left; runs/ stays
+	@rm -rf $(VENV) build dist ./*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@find $(PACKAGES) tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# An environment whose Python works is kept and brought up to date; else the first candidate that works makes one.
+# A candidate may be a pyenv shim with nothing behind it, so each is run, not only looked up.
+$(READY): setup.cfg pyproject.toml constraints.txt
+	@if $(RUN) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null; then exit 0; fi; \
+	bare=; \
+	for python in $(CANDIDATES); do \
+	  "$$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null || continue; \
+	  if ! "$$python" -c 'import venv, ensurepip' 2>/dev/null; then bare="$$bare $$python"; continue; fi; \
+	  echo "==> Creating $(VENV) with $$("$$python" --version)"; \
+	  rm -rf $(VENV); \
+	  exec "$$python" -m venv $(VENV); \
+	done; \
+	if [ -n "$$bare" ]; then \
+	  echo "Python was found ($${bare# }) without its venv module: install it (Debian, Ubuntu: sudo apt install python3-venv) and run make again."; \
+	else \
+	  echo "No working Python 3.11, 3.12 or 3.13 was found: install one (Debian, Ubuntu: sudo apt install python3 python3-venv; macOS: brew install python@3.12) or name one with make PYTHON=/path/to/python."; \
+	fi >&2; exit 1
+	@echo "==> Installing TensorFlow, Keras and the environments into $(VENV): about a minute, 2.5 GB on disk"
+	@$(RUN) -m pip --version >/dev/null 2>&1 || $(RUN) -m ensurepip --default-pip >/dev/null
+	@$(RUN) -m uv --version >/dev/null 2>&1 || $(RUN) -m pip install --quiet -c constraints.txt uv \
+	  || echo "==> uv cannot be installed here: pip does the work, more slowly"
+	@if $(RUN) -m uv --version >/dev/null 2>&1; then \
+	  install="$(RUN) -m uv pip install --quiet --python $(RUN) --compile-bytecode"; \
+	else \
+	  install="$(RUN) -m pip install --quiet"; \
+	fi; \
+	$$install -c constraints.txt -e '.[all]' && $$install -c constraints.txt --no-deps tf-agents
+	@touch $@
+	@echo "==> Ready"

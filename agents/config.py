@@ -1,0 +1,106 @@
+"""Configs: frozen dataclasses, named presets laid over them, checked overrides."""
+
+import dataclasses
+import difflib
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeVar
+
+Config = TypeVar("Config")
+Presets = Mapping[str, Mapping[str, Any]]
+
+
+def option(default: Any, text: str, choices: tuple[Any, ...] = ()) -> Any:
+    """Returns a dataclass field with a help text and, where they are few, the values it may take."""
+    return dataclasses.field(
+        default=default, metadata={"help": text, "choices": choices}
+    )
+
+
+def near(name: str, known: Iterable[str]) -> str:
+    """Returns 'unknown NAME; did you mean A, B? known: ...' for error messages."""
+    known = sorted(known)
+    close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+    hint = f" Did you mean {' or '.join(map(repr, close))}?" if close else ""
+    return f"{name!r}.{hint} Known: {', '.join(known)}."
+
+
+def overlay(presets: Presets, names: str) -> dict[str, Any]:
+    """Lays the presets named in 'a,b' over each other, the later one on top.
+
+    Raises:
+        ValueError: On an unknown name, with the near ones.
+    """
+    values: dict[str, Any] = {}
+    for name in filter(None, names.split(",")):
+        if name not in presets:
+            raise ValueError(f"unknown preset {near(name, presets)}")
+        values |= presets[name]
+    return values
+
+
+def resolve(cls: type[Config], values: Mapping[str, Any]) -> Config:
+    """Builds the config from field values, each checked against its type and choices.
+
+    Raises:
+        ValueError: On an unknown field (with the near names) or a value of the wrong kind.
+    """
+    fields = {field.name: field for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    for name in values:
+        if name not in fields:
+            raise ValueError(f"unknown option {near(name, fields)}")
+    checked = {name: _check(fields[name], value) for name, value in values.items()}
+    return cls(**checked)
+
+
+def names(*classes: type) -> set[str]:
+    """Returns the field names of the dataclasses."""
+    return {field.name for cls in classes for field in dataclasses.fields(cls)}
+
+
+def to_json(config: Any) -> dict[str, Any]:
+    """Returns the fields as JSON values (tuples become lists)."""
+    return {
+        name: list(value) if isinstance(value, tuple) else value
+        for name, value in dataclasses.asdict(config).items()
+    }
+
+
+def differing(saved: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Returns 'name: SAVED there, NOW here' for every field whose value is not the same."""
+    return [
+        f"{name}: {saved.get(name)!r} there, {now.get(name)!r} here"
+        for name in sorted(saved.keys() | now.keys())
+        if saved.get(name) != now.get(name)
+    ]
+
+
+def _check(field: dataclasses.Field, value: Any) -> Any:
+    kind = field.type if isinstance(field.type, type) else type(field.default)
+    try:
+        value = _cast(kind, value)
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"{field.name}={value!r} came, but a value of type {kind.__name__} is expected"
+        ) from None
+    choices = field.metadata.get("choices")
+    if choices and value not in choices:
+        raise ValueError(
+            f"{field.name}={value!r} came, but one of {', '.join(map(repr, choices))} is expected"
+        )
+    return value
+
+
+def _cast(kind: type, value: Any) -> Any:
+    if kind is bool:
+        if not isinstance(value, bool):
+            raise TypeError
+        return value
+    if kind is int:
+        if isinstance(value, bool) or int(value) != float(value):
+            raise ValueError
+        return int(float(value))
+    if kind is float:
+        return float(value)
+    if kind is tuple:
+        return tuple(value)
+    return str(value)

@@ -1,0 +1,446 @@
+"""DreamerV2: learns a world model from replay, and behaviour from what the model imagines."""
+
+import dataclasses
+import pathlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import gymnasium
+import keras
+import numpy as np
+import tensorflow as tf
+
+from agents import precision, schedule, video
+from agents.api import Batch, Metrics, Mode, Report, Spaces, State, Step
+from agents.dreamerv2 import behavior as behavior_lib
+from agents.dreamerv2 import nets
+from agents.dreamerv2.behavior import Behavior
+from agents.dreamerv2.config import DreamerV2Config
+from agents.dreamerv2.report import OpenLoop, open_loop
+from agents.dreamerv2.world_model import Sequence, WorldModel
+from agents.off_policy import OffPolicyAgent
+from agents.optimizer import Optimizer
+
+# Streams of random numbers: each draw is seeded by (stream of the agent's seed, updates or acts).
+_POSTERIOR, _PRIOR, _ACTION, _REPORT = range(4)
+
+
+class DreamerV2(OffPolicyAgent):
+    """The agent of 'Mastering Atari with Discrete World Models'.
+
+    State fields: `deter` [B, D] and `stoch` [B, ...] of the RSSM, `action` [B] or [B, n], the last one, and
+    `seed` [B, 2].
+
+    Args:
+        spaces: The spaces of one row: images of 64x64 or under 32 pixels a side, and vectors; Discrete or Box
+            actions.
+        config: The settings.
+        seed: Seeds weights, batches and noise.
+        folder: Where the replay lies; a temporary folder when None.
+
+    Raises:
+        ValueError: On spaces it cannot use.
+
+    References:
+        Hafner et al. 2021 (arXiv 2010.02193).
+    """
+
+    config: DreamerV2Config
+
+    def __init__(
+        self,
+        spaces: Spaces,
+        config: DreamerV2Config,
+        seed: int = 0,
+        folder: str | pathlib.Path | None = None,
+    ) -> None:
+        _check_action(spaces.action)
+        chosen = precision.choose(config.precision)
+        config = dataclasses.replace(config, precision=chosen)
+        super().__init__(spaces, config, seed, folder)
+        self._entropy_scale = schedule.parse(config.entropy_scale)
+        self._mix = schedule.parse(config.actor_grad_mix)
+        keras.utils.set_random_seed(seed)
+        dtype = precision.KERAS_POLICIES[chosen]
+        self.world = WorldModel(spaces, config, dtype)
+        self.behavior = Behavior(spaces, config, dtype)
+        self._counter = tf.Variable(0, dtype=tf.int64, name="updates")
+        self._scales = tf.Variable([0.0, 0.0], name="scales")  # entropy, mix
+        self._build()
+        self._optimizers = self._make_optimizers()
+        self._update = tf.function(
+            self._update_step,
+            input_signature=[self._batch_signature()],
+            jit_compile=config.jit_compile,
+        )
+        self._policies: dict[str, Callable] = {
+            mode: tf.function(
+                self._policy(mode), input_signature=self._policy_signature()
+            )
+            for mode in ("sample", "greedy", "random")
+        }
+        self._report = tf.function(
+            self._report_step, input_signature=[self._batch_signature()]
+        )
+
+    def initial_state(self, batch: int, seed: int = 0) -> State:
+        """Returns zeros and the seeds (seed, 0)."""
+        cell = self.world.cell.initial_state(batch)
+        return {
+            "deter": cell.deter,
+            "stoch": cell.stoch,
+            "action": tf.zeros((batch, *self._action_shape), self._action_dtype),
+            "seed": tf.tile([[seed, 0]], [batch, 1]),
+        }
+
+    def act(
+        self, step: Step, state: State, mode: Mode = "sample"
+    ) -> tuple[np.ndarray, State]:
+        """Filters the observation into the latent state and samples the actor, or takes its mode.
+
+        Differs: none from the paper; as in the reference the latent state is a sample in every mode.
+        """
+        action, state = self._policies[mode](
+            dict(step.observation), step.is_first, dict(state)
+        )
+        return action.numpy(), state
+
+    def train(self) -> Metrics | None:
+        """Makes the updates that are due, with the schedules' values of this environment step."""
+        scales = self._entropy_scale(self.env_steps), self._mix(self.env_steps)
+        self._scales.assign(scales)
+        metrics = super().train()
+        if metrics is not None:
+            metrics["actor_ent_scale"] = float(scales[0])
+            if self.behavior.gradient == "both":
+                metrics["actor_grad_mix"] = float(scales[1])
+        return metrics
+
+    def update(self, batch: Batch) -> Mapping[str, Any]:
+        """Makes one update of world model, actor and critic; rows [T, B, ...] -> float32 scalars."""
+        signature = self._batch_signature()
+        return self._update({key: batch[key] for key in signature})
+
+    def open_loop(self, batch: Batch) -> OpenLoop:
+        """Predicts sequences open loop, [T, B, ...] with the config's T: see `agents.dreamerv2.report`."""
+        signature = self._batch_signature()
+        result = self._report({key: batch[key] for key in signature})
+        return OpenLoop(*tf.nest.map_structure(lambda part: part.numpy(), result))
+
+    def report(self) -> Report:
+        """Dreams from a replayed batch: a video per image, and errors against a copy of the last frame."""
+        result = self.open_loop(self.batch(_REPORT))
+        videos = {
+            f"dream_{key}": video.open_loop(
+                truth.swapaxes(0, 1), result.model[key].swapaxes(0, 1)
+            )
+            for key, truth in result.truth.items()
+        }
+        scalars = {
+            "open_loop_error": float(result.model_error.mean()),
+            "copy_error": float(result.copy_error.mean()),
+        }
+        return Report(scalars, videos)
+
+    def variables(self) -> Mapping[str, Any]:
+        """Returns weights, optimizer states and the update counter by name."""
+        named: dict[str, Any] = {}
+        for name, module in self._modules().items():
+            for i, variable in enumerate(module.variables):
+                named[f"{name}/{i:02d}"] = variable
+        for name, optimizer in self._optimizers.items():
+            for i, variable in enumerate(optimizer.state):
+                named[f"{name}_optimizer/{i:03d}"] = variable
+        named["updates"] = self._counter
+        return named
+
+    def acting_names(self) -> set[str]:
+        """Returns encoder, RSSM and actor."""
+        return {
+            name
+            for name in self.variables()
+            if name.split("/")[0] in ("encoder", "rssm", "actor")
+        }
+
+    @property
+    def parameters(self) -> int:
+        """The number of trainable parameters, the slow critic not counted."""
+        return sum(
+            int(np.prod(variable.shape))
+            for name, module in self._modules().items()
+            for variable in module.trainable_variables
+            if name != "slow_critic"
+        )
+
+    def _modules(self) -> dict[str, keras.layers.Layer]:
+        return self.world.modules | self.behavior.modules
+
+    def _make_optimizers(self) -> dict[str, Optimizer]:
+        config = self.config
+        parts = {
+            "model": (self.world.variables, config.model_lr),
+            "actor": (
+                behavior_lib.trainable(self.behavior.actor),
+                config.actor_lr,
+            ),
+            "critic": (
+                behavior_lib.trainable(self.behavior.critic),
+                config.critic_lr,
+            ),
+        }
+        return {
+            name: Optimizer(
+                variables,
+                rate,
+                config.adam_epsilon,
+                config.clip,
+                config.weight_decay,
+            )
+            for name, (variables, rate) in parts.items()
+        }
+
+    def _build(self) -> None:
+        """Creates all weights by calling every net once on zeros."""
+        zeros = {
+            key: tf.zeros((1, 1, *shape), dtype)
+            for key, (shape, dtype) in self._row_kinds().items()
+        }
+        sequence = self._sequence(zeros)
+        noise = self.world.noise((1, 1), tf.constant([0, 0]))
+        posterior, _ = self.world.infer(sequence, noise)
+        features = self.world.cell.features(posterior)
+        for net in (self.world.decoder, self.world.reward):
+            net(features)
+        self.world.predicted_discount(features)
+        for net in self.behavior.modules.values():
+            net(features)
+
+    def _update_step(self, batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        sequence = self._sequence(batch)
+        posterior, metrics, loss = self._update_model(sequence)
+        metrics |= self._update_behavior(posterior, sequence.discount)
+        self.behavior.update_slow_critic(self._counter)
+        self._counter.assign_add(1)
+        metrics["loss"] = loss + metrics["actor_loss"] + metrics["critic_loss"]
+        return {key: tf.cast(value, tf.float32) for key, value in metrics.items()}
+
+    def _update_model(self, sequence: Sequence) -> tuple[Any, dict, tf.Tensor]:
+        length, batch = tf.unstack(tf.shape(sequence.reward))
+        noise = self.world.noise(
+            (sequence.reward.shape[0] or length, batch), self._seed(_POSTERIOR)
+        )
+        variables = self.world.variables
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch([variable.value for variable in variables])
+            loss, posterior, metrics = self.world.loss(sequence, noise)
+        metrics["model_grad_norm"] = self._apply("model", tape, loss, variables)
+        return posterior, metrics, loss
+
+    def _update_behavior(
+        self, posterior: Any, not_terminal: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
+        behavior, horizon = self.behavior, self.config.horizon
+        start = tf.nest.map_structure(
+            lambda part: tf.stop_gradient(
+                tf.reshape(part, tf.concat([[-1], tf.shape(part)[2:]], 0))
+            ),
+            posterior,
+        )
+        start = tf.nest.map_structure(_restore_shape, start, posterior)
+        not_terminal = tf.reshape(not_terminal, [-1])
+        number = tf.size(not_terminal)
+        noise = self.world.noise((horizon, number), self._seed(_PRIOR))
+        action_noise = behavior.action_noise((horizon, number), self._seed(_ACTION))
+        entropy_scale, mix = tf.unstack(self._scales)
+        actor = behavior_lib.trainable(behavior.actor)
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch([variable.value for variable in actor])
+            dream = behavior.imagine(
+                self.world, start, not_terminal, noise, action_noise
+            )
+            value, returns = behavior.targets(dream)
+            loss, metrics = behavior.actor_loss(
+                dream, value, returns, mix, entropy_scale
+            )
+        critic = behavior_lib.trainable(behavior.critic)
+        with tf.GradientTape(watch_accessed_variables=False) as critic_tape:
+            critic_tape.watch([variable.value for variable in critic])
+            critic_loss, critic_metrics = behavior.critic_loss(dream, returns)
+        metrics["actor_grad_norm"] = self._apply("actor", tape, loss, actor)
+        metrics["critic_grad_norm"] = self._apply(
+            "critic", critic_tape, critic_loss, critic
+        )
+        watched = behavior_lib.dream_metrics(dream, value, returns)
+        return metrics | critic_metrics | dict(watched)
+
+    def _apply(
+        self,
+        name: str,
+        tape: tf.GradientTape,
+        loss: tf.Tensor,
+        variables: list[keras.Variable],
+    ) -> tf.Tensor:
+        gradients = tape.gradient(loss, [variable.value for variable in variables])
+        return self._optimizers[name].step(loss, gradients)["norm"]
+
+    def _policy(self, mode: str) -> Callable:
+        def policy(
+            observation: dict[str, tf.Tensor],
+            is_first: tf.Tensor,
+            state: dict[str, tf.Tensor],
+        ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+            batch = tf.shape(is_first)[0]
+            seed = state["seed"][0]
+            advanced = state["seed"] + tf.constant([0, 2])
+            if mode == "random":
+                action = self._random_action(batch, seed)
+                return action, state | {"action": action, "seed": advanced}
+            latent = self._filter(observation, is_first, state, seed)
+            policy = self.behavior.actor(self.world.cell.features(latent))
+            head = self.behavior.actor.head
+            if mode == "sample":
+                noise = self.behavior.action_noise((batch,), seed + [0, 1])
+                encoded = head.sample(policy, noise)
+            else:
+                encoded = head.mode(policy)
+            action = self._decode_action(encoded)
+            return action, {
+                "deter": latent.deter,
+                "stoch": latent.stoch,
+                "action": action,
+                "seed": advanced,
+            }
+
+        return policy
+
+    def _filter(
+        self,
+        observation: dict[str, tf.Tensor],
+        is_first: tf.Tensor,
+        state: dict[str, tf.Tensor],
+        seed: tf.Tensor,
+    ) -> Any:
+        """Returns the posterior state after the arriving observation."""
+        cell = self.world.cell
+        previous = cell.initial_state(tf.shape(is_first)[0])._replace(
+            deter=state["deter"], stoch=state["stoch"]
+        )
+        ready = {key: nets.preprocess(value) for key, value in observation.items()}
+        return cell.posterior_step(
+            previous,
+            cell.action_inputs(self._encode_action(state["action"])),
+            cell.embed_inputs(self.world.encoder(ready)),
+            is_first,
+            self.world.noise((tf.shape(is_first)[0],), seed),
+        )
+
+    def _random_action(self, batch: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        space = self.spaces.action
+        if isinstance(space, gymnasium.spaces.Discrete):
+            return tf.random.stateless_uniform(
+                (batch,), seed, 0, int(space.n), tf.int32, alg="philox"
+            )
+        return tf.random.stateless_uniform(
+            (batch, *self._action_shape), seed, -1.0, 1.0, alg="philox"
+        )
+
+    def _report_step(self, batch: dict[str, tf.Tensor]) -> Any:
+        dark = {
+            key: -0.5 if box.dtype == np.uint8 else 0.0
+            for key, box in self.spaces.observation.items()
+        }
+        sequence = self._sequence(batch)
+        return open_loop(self.world, sequence, self._seed(_REPORT), dark)
+
+    def _sequence(self, batch: Mapping[str, tf.Tensor]) -> Sequence:
+        prefix = "observation/"
+        return Sequence(
+            {
+                key.removeprefix(prefix): nets.preprocess(value)
+                for key, value in batch.items()
+                if key.startswith(prefix)
+            },
+            self._encode_action(batch["action"]),
+            _REWARDS[self.config.reward_transform](batch["reward"]),
+            batch["discount"],
+            batch["is_first"],
+        )
+
+    def _encode_action(self, action: tf.Tensor) -> tf.Tensor:
+        if self.behavior_discrete:
+            return tf.one_hot(action, int(self.spaces.action.n))  # type: ignore[union-attr]
+        return action
+
+    def _decode_action(self, action: tf.Tensor) -> tf.Tensor:
+        if self.behavior_discrete:
+            return tf.argmax(action, -1, output_type=tf.int32)
+        return action
+
+    @property
+    def behavior_discrete(self) -> bool:
+        """Whether actions are classes."""
+        return isinstance(self.spaces.action, gymnasium.spaces.Discrete)
+
+    @property
+    def _action_shape(self) -> tuple[int, ...]:
+        return tuple(self.spaces.action.shape or ())
+
+    @property
+    def _action_dtype(self) -> tf.DType:
+        return tf.int32 if self.behavior_discrete else tf.float32
+
+    def _seed(self, stream: int) -> tf.Tensor:
+        """Returns the seed of a stream at this update."""
+        counter = tf.cast(self._counter, tf.int32)
+        return tf.stack([self.seed * 8 + stream, counter])
+
+    def _row_kinds(self) -> dict[str, tuple[tuple[int, ...], Any]]:
+        kinds: dict[str, tuple[tuple[int, ...], Any]] = {
+            f"observation/{key}": (tuple(box.shape), np.dtype(box.dtype).name)
+            for key, box in self.spaces.observation.items()
+        }
+        return kinds | {
+            "action": (self._action_shape, self._action_dtype),
+            "reward": ((), "float32"),
+            "discount": ((), "float32"),
+            "is_first": ((), "bool"),
+        }
+
+    def _batch_signature(self) -> dict[str, tf.TensorSpec]:
+        length = self.config.batch_length
+        return {
+            key: tf.TensorSpec((length, None, *shape), dtype)
+            for key, (shape, dtype) in self._row_kinds().items()
+        }
+
+    def _policy_signature(self) -> list[Any]:
+        observation = {
+            key: tf.TensorSpec((None, *box.shape), np.dtype(box.dtype).name)
+            for key, box in self.spaces.observation.items()
+        }
+        state = {
+            key: tf.TensorSpec((None, *value.shape[1:]), value.dtype)
+            for key, value in self.initial_state(1).items()
+        }
+        return [observation, tf.TensorSpec((None,), tf.bool), state]
+
+
+_REWARDS: dict[str, Callable[[tf.Tensor], tf.Tensor]] = {
+    "identity": tf.identity,
+    "tanh": tf.tanh,
+    "sign": tf.sign,
+}
+
+
+def _restore_shape(flat: tf.Tensor, original: tf.Tensor) -> tf.Tensor:
+    return tf.ensure_shape(flat, [None, *original.shape[2:]])
+
+
+def _check_action(space: gymnasium.Space) -> None:
+    if isinstance(space, gymnasium.spaces.Discrete):
+        return
+    if isinstance(space, gymnasium.spaces.Box) and len(space.shape) == 1:
+        return
+    raise ValueError(
+        f"DreamerV2 takes Discrete actions or a Box of rank 1, not {space}"
+    )

@@ -1,0 +1,258 @@
+"""What every agent that learns from replay shares: storing rows, and training when updates are due."""
+
+import abc
+import pathlib
+import tempfile
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+import numpy as np
+
+from agents import rows as rows_lib
+from agents.api import Agent, Batch, Metrics, Mode, Spaces, State, Step, Tree
+from agents.replay import Replay
+from agents.sampler import Sampler
+
+
+class OffPolicyConfig(Protocol):
+    """The fields that `OffPolicyAgent` reads from an agent's config."""
+
+    @property
+    def replay_capacity(self) -> int:
+        """Rows kept, over all environments."""
+
+    @property
+    def replay_sampling(self) -> str:
+        """'episodes' (uniform over episodes) or 'steps' (uniform over windows)."""
+
+    @property
+    def prioritize_ends(self) -> bool:
+        """Whether the last window of an episode is drawn more often."""
+
+    @property
+    def batch_size(self) -> int:
+        """Windows per batch, B."""
+
+    @property
+    def batch_length(self) -> int:
+        """Rows per window, T."""
+
+    @property
+    def prefill(self) -> int:
+        """Environment steps with random actions before the first update."""
+
+    @property
+    def pretrain(self) -> int:
+        """Updates made when the prefill is done."""
+
+    @property
+    def train_every(self) -> float:
+        """Environment steps per update after that."""
+
+
+class NonFiniteError(ArithmeticError):
+    """A loss or gradient of the model is NaN or infinite; the weights are those before that update."""
+
+
+class OffPolicyAgent(Agent):
+    """An agent that stores every row and makes one update per `train_every` environment steps.
+
+    Batch u is a pure function of (seed, u, rows stored when batch u - 1 was taken).
+
+    Args:
+        spaces: The spaces of one row.
+        config: See `OffPolicyConfig`.
+        seed: Seeds batches.
+        folder: Where the replay's chunks lie; a temporary folder when None.
+    """
+
+    def __init__(
+        self,
+        spaces: Spaces,
+        config: OffPolicyConfig,
+        seed: int = 0,
+        folder: str | pathlib.Path | None = None,
+    ) -> None:
+        self.spaces = spaces
+        self.config = config
+        self.seed = seed
+        self.folder = None if folder is None else pathlib.Path(folder)
+        self.replay: Replay | None = None
+        self.on_update: Callable[[int, int], None] | None = None
+        self._sampler: Sampler | None = None
+
+    @property
+    def collect_mode(self) -> Mode:  # type: ignore[override]
+        """'random' until the prefill is done."""
+        return "random" if self.env_steps < self.config.prefill else "sample"
+
+    @abc.abstractmethod
+    def variables(self) -> Mapping[str, Any]:
+        """Returns every variable of weights, optimizers and counters by a stable name."""
+
+    @abc.abstractmethod
+    def acting_names(self) -> set[str]:
+        """Returns the names among `variables` that acting reads."""
+
+    def observe(self, step: Step, state: State) -> None:
+        """Stores one row per environment."""
+        rows = rows_lib.flatten(step, state, self.row_state)
+        if self.replay is None:
+            self._open_replay(rows_lib.spec(rows), len(step.is_first))
+        assert self.replay is not None
+        self.replay.add(rows)
+        self.env_steps += int(np.count_nonzero(~step.is_first))
+
+    def updates_due(self) -> int:
+        """Returns how many updates the environment steps so far call for and were not made yet."""
+        if self.replay is None or not self.replay.ready:
+            return 0
+        past_prefill = self.env_steps - self.config.prefill
+        if past_prefill < 0:
+            return 0
+        target = self.config.pretrain + int(past_prefill / self.config.train_every)
+        return max(0, target - self.updates)
+
+    def train(self) -> Metrics | None:
+        """Makes the updates that are due; raises NonFiniteError on a loss that is not finite."""
+        due = self.updates_due()
+        results = []
+        for i in range(due):
+            results.append(self._train_once())
+            if self.on_update:
+                self.on_update(i + 1, due)
+        if not results:
+            return None
+        return {
+            key: float(np.mean([result[key] for result in results]))
+            for key in results[0]
+        }
+
+    def batch(self, purpose: int) -> Batch:
+        """Returns a batch for looking at, which no update sees; a pure function of the rows stored."""
+        assert self.replay is not None
+        return self.replay.sample((1, purpose, self.env_steps), self.config.batch_size)
+
+    def replay_bytes(self) -> int:
+        """Returns the size in bytes of a full replay."""
+        return self.config.replay_capacity * rows_lib.row_bytes(self._row_spec())
+
+    def get_state(self) -> Tree:
+        """Returns counters, variables and the replay's manifest; work ahead is dropped, here and on resume."""
+        if self._sampler is not None:
+            self._sampler.cut()
+        replay = None
+        if self.replay is not None:
+            replay = {
+                "streams": self.replay.num_streams,
+                "spec": {key: list(value) for key, value in self.replay.spec.items()},
+                "content": self.replay.get_state(),
+            }
+        return {
+            "env_steps": self.env_steps,
+            "updates": self.updates,
+            "variables": {
+                name: np.asarray(variable.numpy())
+                for name, variable in self.variables().items()
+            },
+            "replay": replay,
+        }
+
+    def set_state(self, tree: Tree, learn: bool = True) -> None:
+        """Inverts `get_state`; raises ValueError where names or shapes differ."""
+        self.env_steps, self.updates = tree["env_steps"], tree["updates"]
+        wanted = self.variables()
+        names = set(wanted) if learn else self.acting_names()
+        assign({name: wanted[name] for name in names}, tree["variables"])
+        if learn and tree["replay"] is not None:
+            spec = rows_lib.spec_from_json(tree["replay"]["spec"])
+            self._open_replay(spec, tree["replay"]["streams"])
+            assert self.replay is not None
+            self.replay.set_state(tree["replay"]["content"])
+
+    def close(self) -> None:
+        """Ends the sampler thread; may be called twice."""
+        if self._sampler is not None:
+            self._sampler.close()
+            self._sampler = None
+
+    def _train_once(self) -> Metrics:
+        assert self._sampler is not None
+        batch = self._sampler.get(self.updates)
+        metrics = {key: float(value) for key, value in self.update(batch).items()}
+        if not np.isfinite(metrics["loss"]):
+            raise NonFiniteError(self._explain(metrics, batch))
+        self.updates += 1
+        return metrics
+
+    def _explain(self, metrics: Metrics, batch: Batch) -> str:
+        bad = [key for key, value in metrics.items() if not np.isfinite(value)]
+        text = (
+            f"update {self.updates} at environment step {self.env_steps}: not finite: {', '.join(bad)}. "
+            "The weights are those before this update. Try precision float32, smaller learning rates, or "
+            "check the scale of rewards and observations."
+        )
+        if self.folder is not None:
+            path = self.folder / "not_finite_batch.npz"
+            np.savez_compressed(
+                path, **{key.replace("/", "."): value for key, value in batch.items()}
+            )
+            text += f" The batch is in {path}."
+        return text
+
+    def _open_replay(self, spec: rows_lib.RowSpec, num_streams: int) -> None:
+        if self.folder is None:
+            self._temporary = tempfile.TemporaryDirectory(prefix="zoo-replay-")
+            self.folder = pathlib.Path(self._temporary.name)
+        config = self.config
+        if config.replay_capacity < config.batch_length * num_streams:
+            raise ValueError(
+                f"replay_capacity={config.replay_capacity} is less than batch_length={config.batch_length} "
+                f"rows for each of the {num_streams} environments; make it larger"
+            )
+        self.replay = Replay(
+            self.folder / "replay",
+            spec,
+            num_streams,
+            config.replay_capacity,
+            config.batch_length,
+            sampling=config.replay_sampling,
+            prioritize_ends=config.prioritize_ends,
+            seed=self.seed,
+        )
+        self.close()
+        self._sampler = Sampler(self.replay, config.batch_size)
+
+    def _row_spec(self) -> rows_lib.RowSpec:
+        """The spec of the spaces alone; state fields are known once a row has come."""
+        if self.replay is not None:
+            return rows_lib.spec_from_json(self.replay.spec)
+        spaces = self.spaces
+        boxes = {f"observation/{key}": box for key, box in spaces.observation.items()}
+        boxes |= {f"info/{key}": box for key, box in spaces.info.items()}
+        spec = {
+            key: (tuple(box.shape), np.dtype(box.dtype).name)
+            for key, box in boxes.items()
+        }
+        spec["action"] = (tuple(spaces.action.shape or ()), "float32")
+        scalars = {"reward": "float32", "discount": "float32"}
+        scalars |= {"is_first": "bool", "is_last": "bool"}
+        return spec | {key: ((), dtype) for key, dtype in scalars.items()}
+
+
+def assign(variables: Mapping[str, Any], values: Mapping[str, np.ndarray]) -> None:
+    """Assigns saved values by name.
+
+    Raises:
+        ValueError: If a name is missing or a shape differs; nothing is assigned then.
+    """
+    for name, variable in variables.items():
+        if name not in values:
+            raise ValueError(f"the saved weights have no {name}")
+        if tuple(variable.shape) != tuple(values[name].shape):
+            raise ValueError(
+                f"the saved {name} has shape {tuple(values[name].shape)}, the model's has "
+                f"{tuple(variable.shape)}: another size or preset"
+            )
+    for name, variable in variables.items():
+        variable.assign(values[name])

@@ -1,0 +1,93 @@
+"""What every agent that learns from its own latest steps shares: collecting windows, and training on each."""
+
+import abc
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from agents import rows as rows_lib
+from agents.api import Agent, Metrics, Spaces, State, Step, Tree
+from agents.off_policy import assign
+from agents.rollout import Rollout
+
+
+class OnPolicyAgent(Agent):
+    """An agent that makes one update on each window of T transitions, which is T + 1 rows.
+
+    Args:
+        spaces: The spaces of one row.
+        length: T.
+        seed: Seeds weights and noise.
+    """
+
+    def __init__(self, spaces: Spaces, length: int, seed: int = 0) -> None:
+        self.spaces = spaces
+        self.length = length
+        self.seed = seed
+        self._rollout: Rollout | None = None
+
+    @abc.abstractmethod
+    def variables(self) -> Mapping[str, Any]:
+        """Returns every variable of weights, optimizers and counters by a stable name."""
+
+    @abc.abstractmethod
+    def acting_names(self) -> set[str]:
+        """Returns the names among `variables` that acting reads."""
+
+    def observe(self, step: Step, state: State) -> None:
+        """Collects one row per environment."""
+        rows = rows_lib.flatten(step, state, self.row_state)
+        if self._rollout is None:
+            self._open_rollout(rows_lib.spec(rows), len(step.is_first))
+        assert self._rollout is not None
+        self._rollout.add(rows)
+        self.env_steps += int(np.count_nonzero(~step.is_first))
+
+    def updates_due(self) -> int:
+        """Returns 1 when a window is full."""
+        return int(self._rollout is not None and self._rollout.full)
+
+    def train(self) -> Metrics | None:
+        """Makes the update on a full window."""
+        if not self.updates_due():
+            return None
+        assert self._rollout is not None
+        metrics = self.update(self._rollout.take())
+        self.updates += 1
+        return {key: float(value) for key, value in metrics.items()}
+
+    def get_state(self) -> Tree:
+        """Returns counters, variables and the window collected so far."""
+        rollout = self._rollout
+        window = None
+        if rollout is not None:
+            window = {
+                "batch": rollout.batch,
+                "spec": {key: list(value) for key, value in rollout.spec.items()},
+                "content": rollout.get_state(),
+            }
+        return {
+            "env_steps": self.env_steps,
+            "updates": self.updates,
+            "variables": {
+                name: np.asarray(variable.numpy())
+                for name, variable in self.variables().items()
+            },
+            "rollout": window,
+        }
+
+    def set_state(self, tree: Tree, learn: bool = True) -> None:
+        """Inverts `get_state`; raises ValueError where names or shapes differ."""
+        self.env_steps, self.updates = tree["env_steps"], tree["updates"]
+        wanted = self.variables()
+        names = set(wanted) if learn else self.acting_names()
+        assign({name: wanted[name] for name in names}, tree["variables"])
+        if learn and tree["rollout"] is not None:
+            spec = rows_lib.spec_from_json(tree["rollout"]["spec"])
+            self._open_rollout(spec, tree["rollout"]["batch"])
+            assert self._rollout is not None
+            self._rollout.set_state(tree["rollout"]["content"])
+
+    def _open_rollout(self, spec: rows_lib.RowSpec, batch: int) -> None:
+        self._rollout = Rollout(self.length, spec, batch)

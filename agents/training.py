@@ -1,0 +1,481 @@
+"""Training runs: environments, agent, logger and checkpoints around the driver."""
+
+import contextlib
+import dataclasses
+import pathlib
+import re
+import shutil
+import signal
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+import envs as envs_lib
+from agents import checkpoint, driver, registry, video
+from agents import config as config_lib
+from agents.api import Agent, Tree, VectorEnv
+from agents.config import option
+from agents.every import Every
+from agents.logger import Logger
+from agents.replay import Replay
+from agents.status import Status
+
+
+@dataclasses.dataclass(frozen=True)
+class RunConfig:
+    """What a run needs beside the agent's own settings. Steps are environment steps (agent decisions)."""
+
+    env: str = option("atari:Pong", "Environment, suite:name.")
+    num_envs: int = option(1, "Environments stepped together.")
+    env_steps: int = option(1_000_000, "Environment steps of the whole run.")
+    seed: int = option(0, "Seeds weights, batches, noise and environments.")
+    logdir: str = option("", "Folder of the run; runs/AGENT/ENV/PRESET/seedN if empty.")
+    action_repeat: int = option(0, "Frames per step; the suite's own if 0.")
+    time_limit: int = option(
+        0, "Steps after which an episode is cut; the suite's if 0."
+    )
+    full_action_space: bool = option(
+        False, "All 18 Atari actions, not the minimal set."
+    )
+    parallel: str = option(
+        "sync",
+        "Environments in this process, or one process each.",
+        ("sync", "process"),
+    )
+    log_every: int = option(1_000, "Steps between lines of metrics.jsonl.")
+    save_every: int = option(
+        10_000, "Steps between checkpoints; each cuts the open episodes."
+    )
+    eval_every: int = option(10_000, "Steps between evaluations; 0 for none.")
+    eval_episodes: int = option(4, "Episodes per evaluation.")
+    video_every: int = option(10_000, "Steps between videos; 0 for none.")
+    keep: int = option(3, "Checkpoints kept.")
+
+
+# What may differ when a run is resumed: nothing here changes what is learned.
+FREE_TO_CHANGE = {
+    "env_steps",
+    "eval_episodes",
+    "eval_every",
+    "keep",
+    "log_every",
+    "logdir",
+    "video_every",
+}
+
+
+class Settings(NamedTuple):
+    """A run, resolved: nothing is looked up after this."""
+
+    agent: str
+    preset: str
+    ablate: tuple[str, ...]
+    run: RunConfig
+    config: Any
+    fresh: bool = False
+
+    @property
+    def logdir(self) -> pathlib.Path:
+        """The folder of the run."""
+        return pathlib.Path(self.run.logdir)
+
+
+def settings(
+    agent: str,
+    preset: str = "",
+    ablate: Iterable[str] = (),
+    fresh: bool = False,
+    **overrides: Any,
+) -> Settings:
+    """Resolves a run: presets, ablations, then overrides (fields of RunConfig and of the agent's config).
+
+    Raises:
+        ValueError: On anything unknown, with the near names; before anything is built.
+    """
+    parts = registry.entry(agent)
+    ablate = tuple(ablate)
+    known = config_lib.names(RunConfig, parts.config)
+    for name in overrides:
+        if name not in known:
+            raise ValueError(f"unknown option {config_lib.near(name, known)}")
+    of_agent = config_lib.names(parts.config)
+    values = config_lib.overlay(parts.presets, preset) | overrides
+    run = config_lib.resolve(
+        RunConfig, {key: value for key, value in values.items() if key not in of_agent}
+    )
+    _check_run(run)
+    config = registry.resolve(
+        agent,
+        preset,
+        {key: value for key, value in overrides.items() if key in of_agent},
+        ablate,
+    )
+    if not run.logdir:
+        run = dataclasses.replace(
+            run, logdir=default_logdir(agent, preset, ablate, run)
+        )
+    envs_lib.check_name(run.env)
+    return Settings(agent, preset, ablate, run, config, fresh)
+
+
+def default_logdir(
+    agent: str, preset: str, ablate: tuple[str, ...], run: RunConfig
+) -> str:
+    """Returns runs/AGENT/ENV/PRESET/seedN."""
+    env = re.sub(r"[^A-Za-z0-9_.-]+", "-", run.env)
+    variant = "-".join([preset.replace(",", "+") or "default", *ablate])
+    return f"runs/{agent}/{env}/{variant}/seed{run.seed}"
+
+
+def make_envs(run: RunConfig, num_envs: int | None = None) -> VectorEnv:
+    """Makes the environments of a run, or other numbers of them for evaluation."""
+    wanted = {
+        "action_repeat": run.action_repeat,
+        "time_limit": run.time_limit,
+        "full_action_space": run.full_action_space,
+    }
+    return envs_lib.make(
+        run.env,
+        num_envs or run.num_envs,
+        parallel=None if run.parallel == "auto" else run.parallel,
+        **{key: value for key, value in wanted.items() if value},
+    )
+
+
+def train(settings: Settings) -> Agent:
+    """Trains until `env_steps`, or until asked to stop; resumes what lies in the logdir.
+
+    SIGINT and SIGTERM end the run after a save; the same settings resume it. A checkpoint ends the open episodes
+    and starts new ones from seeds that depend on the step alone, so a resumed run equals one that went on.
+
+    Raises:
+        ValueError: If the logdir holds a run with other settings; names the differing ones.
+        checkpoint.LogdirInUse: If another process trains there.
+        checkpoint.DamagedError: If every checkpoint there is damaged.
+    """
+    logdir = _prepare(settings)
+    with checkpoint.lock(logdir), Status(settings.run.env_steps) as status:
+        run = Run(settings, status)
+        try:
+            with _stop_on_signals(run):
+                run.train()
+        finally:
+            run.close()
+    run.farewell()
+    if run.stopped_by:
+        raise SystemExit(128 + run.stopped_by)
+    return run.agent
+
+
+class Run:
+    """One training run in its logdir.
+
+    Args:
+        settings: The resolved settings.
+        status: Where to show what happens.
+    """
+
+    def __init__(self, settings: Settings, status: Status) -> None:
+        self.settings, self.config = settings, settings.run
+        self.stopped_by = 0
+        self._status = status
+        self._say = status.message
+        status.phase("building")
+        self.envs = make_envs(self.config)
+        self._eval_envs: VectorEnv | None = None
+        logdir = settings.logdir
+        self.agent = registry.build(
+            settings.agent, self.envs.spaces, settings.config, self.config.seed, logdir
+        )
+        self._checkpoints = checkpoint.Checkpoints(
+            logdir / "checkpoints", self.config.keep, report=self._say
+        )
+        self._logger = Logger(
+            logdir,
+            self.envs.frames_per_step,
+            outputs=("tensorboard", "jsonl"),
+            echo=self._say,
+        )
+        status.set_frames_per_step(self.envs.frames_per_step)
+        self._recorder = video.EpisodeRecorder()
+        self._last_episode: np.ndarray | None = None
+        self._should = {
+            "log": Every(self.config.log_every),
+            "eval": Every(self.config.eval_every),
+            "video": Every(self.config.video_every, self._first_video()),
+        }
+        self._resume()
+        self.agent.on_update = self._on_update
+        registry.write_config(logdir, self._description())
+        self._introduce()
+
+    def stop(self, number: int, _: Any = None) -> None:
+        """Asks the run to end: it saves and returns."""
+        self._say(
+            "still saving" if self.stopped_by else "stopping: one save, then done"
+        )
+        self.stopped_by = number
+
+    def train(self) -> None:
+        """Runs segments, each from a reset to a save."""
+        agent, config = self.agent, self.config
+        while agent.env_steps < config.env_steps and not self.stopped_by:
+            start = agent.env_steps
+            until = (start // config.save_every + 1) * config.save_every
+            for event in driver.run(
+                agent,
+                self.envs,
+                until=min(until, config.env_steps),
+                seed=_segment_seed(config.seed, start),
+            ):
+                self._on_event(event)
+                if self.stopped_by:
+                    break
+            self._save()
+
+    def close(self) -> None:
+        """Closes environments and threads."""
+        self.envs.close()
+        if self._eval_envs is not None:
+            self._eval_envs.close()
+        self.agent.close()
+
+    def farewell(self) -> None:
+        """Prints what to do next."""
+        module, logdir = self.settings.agent, self.settings.logdir
+        done = self.agent.env_steps >= self.config.env_steps
+        command = " ".join(["python -m", f"launch.{module}", *sys.argv[1:]])
+        print(
+            f"\n{'Finished' if done else 'Stopped'} at step {self.agent.env_steps:,}."
+        )
+        if not done:
+            print(f"  resume    {command}")
+        print(f"  evaluate  python -m launch.evaluate --logdir={logdir}")
+        print(f"  plot      python -m launch.plot --logdirs={logdir}")
+        print(f"  videos    {logdir / 'videos'}")
+
+    def _on_event(self, event: driver.Event) -> None:
+        agent, config = self.agent, self.config
+        for episode in event.episodes:
+            self._logger.episode(episode.score, episode.length)
+            self._status.update(agent.env_steps, agent.updates, episode.score)
+        if event.metrics:
+            self._logger.add(event.metrics)
+        self._record(event)
+        self._show_phase()
+        self._status.update(agent.env_steps, agent.updates)
+        if self._should["log"](agent.env_steps):
+            self._logger.add(self._replay_size())
+            self._logger.write(agent.env_steps, agent.updates)
+        if agent.updates and self._should["video"](agent.env_steps):
+            self._make_videos()
+        if agent.updates and self._should["eval"](agent.env_steps):
+            self._evaluate()
+        if agent.env_steps >= config.env_steps:
+            self._logger.write(agent.env_steps, agent.updates)
+
+    def _show_phase(self) -> None:
+        agent = self.agent
+        if agent.updates == 0 and agent.updates_due():
+            self._set_phase("compiling")
+        elif agent.collect_mode == "random":
+            self._set_phase("filling replay", agent.config.prefill)
+        else:
+            self._set_phase("training")
+
+    def _set_phase(self, name: str, total: int | None = None) -> None:
+        if self._status.name != name:
+            self._status.phase(name, total)
+
+    def _on_update(self, done: int, due: int) -> None:
+        if due > 1:
+            self._set_phase("catching up with updates", due)
+            self._status.update(self.agent.env_steps, self.agent.updates, done=done)
+
+    def _record(self, event: driver.Event) -> None:
+        if not self.config.video_every:
+            return
+        episode = self._recorder.add(event.step, self.envs.render)
+        if episode is not None:
+            self._last_episode = episode
+
+    def _make_videos(self) -> None:
+        step = self.agent.env_steps
+        if self._last_episode is not None:
+            self._logger.video("episode", self._last_episode, step)
+        report = self.agent.report()
+        self._logger.add(report.scalars)
+        for name, frames in report.videos.items():
+            self._logger.video(name, frames, step)
+
+    def _first_video(self) -> int:
+        """Returns the start of the grid that has the first video soon after the first updates."""
+        every = self.config.video_every
+        return self.settings.config.prefill + every // 10 - every
+
+    def _evaluate(self) -> None:
+        from agents import evaluation
+
+        self._set_phase("evaluating", self.config.eval_episodes)
+        if self._eval_envs is None:
+            self._eval_envs = make_envs(self.config, min(4, self.config.eval_episodes))
+        episodes = evaluation.play(
+            self.agent,
+            self._eval_envs,
+            self.config.eval_episodes,
+            seed=_segment_seed(self.config.seed + 1, self.agent.env_steps),
+            mode="greedy",
+            progress=lambda done: self._status.update(
+                self.agent.env_steps, self.agent.updates, done=done
+            ),
+            stop=lambda: bool(self.stopped_by),
+        )
+        for episode in episodes:
+            self._logger.episode(episode.score, episode.length, "eval")
+
+    def _save(self) -> None:
+        self._set_phase("saving")
+        tree = {
+            "agent": self.agent.get_state(),
+            "logger": self._logger.get_state(),
+            "triggers": {key: every.get_state() for key, every in self._should.items()},
+        }
+        self._checkpoints.save(self.agent.env_steps, tree)
+        if getattr(self.agent, "replay", None) is not None:
+            kept = [
+                saved["agent"]["replay"] for saved in self._checkpoints.trees_kept()
+            ]
+            names = [Replay.chunk_names(replay["content"]) for replay in kept if replay]
+            self.agent.replay.collect_garbage(set().union(*names))
+
+    def _resume(self) -> None:
+        step = self._checkpoints.restore(self._restore)
+        if step is not None:
+            self._say(f"resuming at step {step:,}")
+
+    def _restore(self, tree: Tree) -> None:
+        self.agent.set_state(tree["agent"])
+        self._logger.set_state(tree["logger"])
+        for key, state in tree["triggers"].items():
+            self._should[key].set_state(state)
+
+    def _replay_size(self) -> Mapping[str, float]:
+        replay = getattr(self.agent, "replay", None)
+        if replay is None:
+            return {}
+        return {
+            "replay_steps": replay.num_rows,
+            "replay_episodes": replay.num_episodes,
+            "replay_gb": replay.disk_bytes / 1e9,
+        }
+
+    def _description(self) -> Tree:
+        return registry.describe(self.agent, **_identity(self.settings))
+
+    def _introduce(self) -> None:
+        config, agent = self.config, self.agent
+        lines = [
+            f"{self.settings.agent} on {config.env}, preset {self.settings.preset or 'default'}"
+            + "".join(f", {name}" for name in self.settings.ablate),
+            f"  {agent.parameters / 1e6:.2f} M parameters, {agent.config.precision}, {_device()}",
+            f"  {config.env_steps:,} steps ({config.env_steps * self.envs.frames_per_step:,} frames), "
+            f"{config.num_envs} environment(s), seed {config.seed}",
+            f"  replay up to {agent.replay_bytes() / 1e9:.2f} GB on disk; logdir {self.settings.logdir}",
+        ]
+        self._say("\n".join(lines))
+
+
+def _check_run(run: RunConfig) -> None:
+    for name in ("num_envs", "env_steps", "save_every", "log_every", "keep"):
+        if getattr(run, name) < 1:
+            raise ValueError(
+                f"{name}={getattr(run, name)} came, but at least 1 is expected"
+            )
+
+
+def _identity(settings: Settings) -> Tree:
+    return {
+        "preset": settings.preset,
+        "ablate": list(settings.ablate),
+        "run": config_lib.to_json(settings.run),
+    }
+
+
+def _prepare(settings: Settings) -> pathlib.Path:
+    """Returns the logdir, made and writable, empty or with a run of the same settings."""
+    logdir = settings.logdir
+    try:
+        logdir.mkdir(parents=True, exist_ok=True)
+        probe = logdir / ".writable"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise OSError(
+            f"cannot write to the logdir {logdir}: {error.strerror}. Give another one with --logdir"
+        ) from error
+    if settings.fresh:
+        _remove_run(logdir)
+    if (logdir / "config.json").exists():
+        _refuse_other(registry.read_config(logdir), settings)
+    return logdir
+
+
+def _remove_run(logdir: pathlib.Path) -> None:
+    """Removes what a run wrote, and nothing else."""
+    with checkpoint.lock(logdir):
+        for name in ("checkpoints", "replay", "videos"):
+            shutil.rmtree(logdir / name, ignore_errors=True)
+        for pattern in ("config.json", "metrics.jsonl", "events.out.tfevents.*"):
+            for path in logdir.glob(pattern):
+                path.unlink()
+
+
+def _refuse_other(saved: Tree, settings: Settings) -> None:
+    """Raises ValueError if the saved run is not the one asked for."""
+    now = {"agent": settings.agent} | config_lib.to_json(settings.run)
+    now |= config_lib.to_json(settings.config)
+    there = {"agent": saved.get("agent")} | saved.get("run", {}) | saved["config"]
+    if now.get("precision") == "auto":
+        now["precision"] = there.get("precision")
+    free = FREE_TO_CHANGE
+    differing = config_lib.differing(
+        {key: value for key, value in there.items() if key not in free},
+        {key: value for key, value in now.items() if key not in free},
+    )
+    if differing:
+        raise ValueError(
+            f"{settings.logdir} holds another run: {'; '.join(differing)}. "
+            "Give another --logdir, the same settings, or --fresh to start over in it"
+        )
+
+
+@contextlib.contextmanager
+def _stop_on_signals(run: Run) -> Iterator[None]:
+    """Lets SIGINT and SIGTERM end the run after a save; in threads other than the main one nothing changes."""
+    handlers = {}
+    try:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            handlers[number] = signal.signal(number, run.stop)
+    except ValueError:
+        handlers = {}
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+
+
+def _segment_seed(seed: int, env_steps: int) -> int:
+    """Returns the seed of the environments after the save at a step."""
+    return int(np.random.SeedSequence([seed, env_steps]).generate_state(1)[0] >> 1)
+
+
+def _device() -> str:
+    import tensorflow as tf
+
+    gpus = tf.config.list_physical_devices("GPU")
+    if not gpus:
+        return "no GPU, on the CPU"
+    return tf.config.experimental.get_device_details(gpus[0]).get("device_name", "GPU")

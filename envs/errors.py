@@ -1,0 +1,16 @@
+"""The error of an environment that misbehaves."""
+
+import traceback
+
+
+class EnvError(RuntimeError):
+    """An environment raised, died, hung or broke its own spaces.
+
+    The text says which row, at which step and after which action, and carries the
+    environment's traceback as text; so the error can be pickled whatever the cause was.
+    """
+
+
+def describe_exception() -> str:
+    """Returns the traceback of the exception being handled, as indented text."""
+    return "\n  " + traceback.format_exc().rstrip().replace("\n", "\n  ")

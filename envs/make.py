@@ -1,0 +1,301 @@
+"""From a name to an environment: `make('suite:name', ...)`."""
+
+import difflib
+import importlib
+import importlib.util
+import inspect
+import os
+import sys
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any
+
+import gymnasium
+
+from envs import minatar, minigrid
+from envs.api import VectorEnv
+from envs.atari import AtariEnvs, find_rom
+from envs.extras import require
+from envs.gym import GymEnvs
+from envs.reset_mask import Game, ResetMaskEnvs
+from envs.vector import GymVectorEnvs
+
+ZOO = "zoo/"
+
+
+def make(
+    name: str,
+    num_envs: int = 1,
+    seed: int = 0,
+    *,
+    parallel: str | None = None,
+    timeout_s: float = 60,
+    **options: Any,
+) -> VectorEnv:
+    """Makes a vector environment.
+
+    Names:
+        atari:Pong, atari:ms_pacman: ale-py's games. Options: num_threads, sticky, noop_max,
+            full_action_space, grayscale, size, max_frames.
+        minatar:Breakout-v1, minigrid:MiniGrid-Empty-5x5-v0 (option rgb), zoo:Catch-v0,
+        gym:CartPole-v1, gym:some_module:Some/Env-v0: whatever is registered with gymnasium.
+        some_module:Class: a class or factory that returns a gymnasium.Env, a gymnasium VectorEnv
+            (NEXT_STEP) or a `Game` with a reset mask; importable, also from the current directory. One
+            that takes `num_envs` gets it.
+
+    Args:
+        name: 'suite:name'.
+        num_envs: B, the number of rows.
+        seed: Of the first reset.
+        parallel: None or 'sync' steps gymnasium environments in this process, one after another, the
+            fastest way for most of them; 'process' gives each a process of its own, which can be ended
+            when it hangs. Atari always has threads of its own.
+        timeout_s: Seconds a gymnasium environment may take for a step.
+        **options: action_repeat, time_limit (agent steps), size (images of 32 pixels a side or more
+            become size x size; None leaves them), grayscale, check_bounds; those above; and for gym
+            and modules `kwargs`, a dict of arguments for the constructor.
+
+    Raises:
+        ValueError: For an unknown suite or name, with the near ones, or spaces that are not supported.
+        TypeError: For an unknown option, with the known ones.
+        ImportError: If the suite's extra is not installed; it says which.
+        EnvError: If the environment's constructor raises.
+    """
+    _check_arguments(name, num_envs, parallel)
+    suite, _, rest = name.partition(":")
+    build = SUITES.get(suite, _module)
+    _check_options(suite, build, options)
+    common = {"parallel": parallel, "timeout_s": timeout_s}
+    return build(name, rest, num_envs, seed, common, **options)
+
+
+def _atari(
+    name: str,
+    rest: str,
+    num_envs: int,
+    seed: int,
+    common: dict,
+    *,
+    num_threads: int = 0,
+    sticky: float = 0.25,
+    noop_max: int = 30,
+    full_action_space: bool = False,
+    grayscale: bool = True,
+    size: int = 64,
+    max_frames: int = 108_000,
+) -> VectorEnv:
+    if common["parallel"] is not None:
+        raise ValueError(
+            f"{name} has threads of its own: leave parallel at None and set num_threads"
+        )
+    return AtariEnvs(
+        name,
+        find_rom(rest),
+        num_envs,
+        seed,
+        num_threads=num_threads,
+        sticky=sticky,
+        noop_max=noop_max,
+        full_action_space=full_action_space,
+        grayscale=grayscale,
+        size=size,
+        max_frames=max_frames,
+    )
+
+
+def _minatar(
+    name: str, rest: str, num_envs: int, seed: int, common: dict, **options: Any
+) -> VectorEnv:
+    _require_known(name, rest, minatar.register())
+    make_env = partial(minatar.make_env, rest)
+    return GymEnvs(name, make_env, num_envs, seed, **common, **options)
+
+
+def _minigrid(
+    name: str,
+    rest: str,
+    num_envs: int,
+    seed: int,
+    common: dict,
+    *,
+    rgb: bool = False,
+    **options: Any,
+) -> VectorEnv:
+    _require_known(name, rest, minigrid.register())
+    make_env = partial(minigrid.make_env, rest, rgb)
+    return GymEnvs(name, make_env, num_envs, seed, **common, **options)
+
+
+def _zoo(
+    name: str,
+    rest: str,
+    num_envs: int,
+    seed: int,
+    common: dict,
+    *,
+    kwargs: dict[str, Any] | None = None,
+    **options: Any,
+) -> VectorEnv:
+    own = [key.removeprefix(ZOO) for key in gymnasium.registry if key.startswith(ZOO)]
+    _require_known(name, rest, own)
+    return _gym(name, ZOO + rest, num_envs, seed, common, kwargs=kwargs, **options)
+
+
+def _gym(
+    name: str,
+    rest: str,
+    num_envs: int,
+    seed: int,
+    common: dict,
+    *,
+    kwargs: dict[str, Any] | None = None,
+    **options: Any,
+) -> VectorEnv:
+    make_env = partial(_make_gym, _find_spec(name, rest), kwargs or {})
+    return GymEnvs(name, make_env, num_envs, seed, **common, **options)
+
+
+def _module(
+    name: str,
+    rest: str,
+    num_envs: int,
+    seed: int,
+    common: dict,
+    *,
+    kwargs: dict[str, Any] | None = None,
+    **options: Any,
+) -> VectorEnv:
+    factory = partial(_find_factory(name), **(kwargs or {}))
+    if not _takes_num_envs(factory):
+        return GymEnvs(name, factory, num_envs, seed, **common, **options)
+    if common["parallel"] == "process":
+        raise ValueError(
+            f"{name} makes all its rows itself: parallel='process' needs one environment per row"
+        )
+    made = factory(num_envs=num_envs)
+    if made.num_envs != num_envs:
+        raise ValueError(f"{name} made {made.num_envs} rows; expected {num_envs}")
+    if isinstance(made, gymnasium.vector.VectorEnv):
+        _check_options(name, GymVectorEnvs, options)
+        return GymVectorEnvs(name, made, seed, **options)
+    if not isinstance(made, Game):
+        raise ValueError(
+            f"{name} takes num_envs but made a {type(made).__name__}; expected a gymnasium VectorEnv or "
+            "a game with num_envs, spaces, frames_per_step, reset and step (envs/reset_mask.py)"
+        )
+    if options:
+        raise TypeError(
+            f"{name} is a game with a reset mask; it takes kwargs alone, got {options}"
+        )
+    return ResetMaskEnvs(name, made, seed)
+
+
+SUITES: dict[str, Callable[..., VectorEnv]] = {
+    "atari": _atari,
+    "gym": _gym,
+    "minatar": _minatar,
+    "minigrid": _minigrid,
+    "zoo": _zoo,
+}
+
+
+def _check_arguments(name: str, num_envs: int, parallel: str | None) -> None:
+    suite, colon, rest = name.partition(":")
+    if not (suite and colon and rest):
+        raise ValueError(
+            f"environment names are 'suite:name', such as 'atari:Pong' or 'gym:CartPole-v1'; got {name!r}"
+        )
+    if num_envs < 1:
+        raise ValueError(f"num_envs must be at least 1; got {num_envs}")
+    if parallel not in (None, "sync", "process"):
+        raise ValueError(
+            f"parallel must be None, 'sync' or 'process'; got {parallel!r}"
+        )
+
+
+def _check_options(suite: str, build: Callable, options: Iterable[str]) -> None:
+    known = _keywords(build)
+    for option in options:
+        if option not in known:
+            near = difflib.get_close_matches(option, known, 1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise TypeError(
+                f"unknown option {option!r} for {suite!r}{hint}; known options: {sorted(known)}"
+            )
+
+
+def _keywords(build: Callable) -> set[str]:
+    """Returns the keyword-only options of a builder, those of GymEnvs where it passes them on."""
+    parameters = inspect.signature(build).parameters.values()
+    own = {p.name for p in parameters if p.kind == p.KEYWORD_ONLY}
+    if any(p.kind == p.VAR_KEYWORD for p in parameters):
+        own |= _keywords(GymEnvs) - {"parallel", "timeout_s"}
+    return own
+
+
+def _require_known(name: str, rest: str, known: list[str]) -> None:
+    if rest not in known:
+        near = difflib.get_close_matches(rest, known, 5, 0.4)
+        raise ValueError(f"unknown environment {name!r}; near names: {near or known}")
+
+
+def _find_spec(name: str, rest: str) -> gymnasium.envs.registration.EnvSpec:
+    if rest.startswith("ALE/"):
+        gymnasium.register_envs(require("ale_py", "atari"))
+    try:
+        return gymnasium.spec(rest)
+    except ModuleNotFoundError as error:
+        raise ValueError(f"unknown environment {name!r}: {error}") from None
+    except gymnasium.error.Error as error:
+        lowered = {key.lower(): key for key in gymnasium.registry}
+        matches = difflib.get_close_matches(rest.lower(), lowered, 5, 0.5)
+        near = [lowered[key] for key in matches]
+        raise ValueError(
+            f"unknown environment {name!r}: {error} Near names: {near}. An environment of your own needs "
+            "its module: 'gym:module:Id', or 'module:Class' without registering"
+        ) from None
+
+
+def _make_gym(
+    spec: gymnasium.envs.registration.EnvSpec, kwargs: dict[str, Any]
+) -> gymnasium.Env:
+    if "render_mode" not in kwargs and "rgb_array" in _render_modes(spec):
+        kwargs = kwargs | {"render_mode": "rgb_array"}
+    return gymnasium.make(spec, disable_env_checker=True, **kwargs)
+
+
+def _render_modes(spec: gymnasium.envs.registration.EnvSpec) -> list[str]:
+    creator: Any = spec.entry_point
+    if isinstance(creator, str):
+        creator = gymnasium.envs.registration.load_env_creator(creator)
+    return getattr(creator, "metadata", {}).get("render_modes", [])
+
+
+def _find_factory(name: str) -> Callable[..., Any]:
+    module_name, _, attribute = name.partition(":")
+    if os.getcwd() not in sys.path and "" not in sys.path:
+        sys.path.append(os.getcwd())
+    try:
+        found = module_name in sys.modules or importlib.util.find_spec(module_name)
+    except (ModuleNotFoundError, ValueError):
+        found = None
+    if not found:
+        near = difflib.get_close_matches(module_name, SUITES, 3, 0.5)
+        raise ValueError(
+            f"unknown suite {module_name!r} in {name!r}: it is neither one of {sorted(SUITES)} nor a "
+            f"module that can be imported from here{f'; did you mean {near[0]!r}?' if near else ''}"
+        )
+    module = importlib.import_module(module_name)
+    if not callable(getattr(module, attribute, None)):
+        near = difflib.get_close_matches(attribute, dir(module), 5, 0.5)
+        raise ValueError(
+            f"module {module_name!r} has no class or function {attribute!r}; near names: {near}"
+        )
+    return getattr(module, attribute)
+
+
+def _takes_num_envs(factory: Callable) -> bool:
+    try:
+        return "num_envs" in inspect.signature(factory).parameters
+    except (TypeError, ValueError):
+        return False

@@ -1,0 +1,62 @@
+"""Multi-step returns, time-major."""
+
+import tensorflow as tf
+
+from estimators import shapes
+
+
+def lambda_return(
+    reward: tf.Tensor,
+    value: tf.Tensor,
+    discount: tf.Tensor,
+    bootstrap: tf.Tensor,
+    lam: float | tf.Tensor,
+) -> tf.Tensor:
+    """Mixes n-step returns: V_t = r_t + d_t ((1 - lam) v_{t+1} + lam V_{t+1}).
+
+    Args:
+        reward: [T, B], r_t, received on arriving in state t.
+        value: [T, B], v_t of the same states.
+        discount: [T, B], d_t: 0 where state t is terminal, not where the episode was cut.
+        bootstrap: [B], the value after the last state; it stands for V_T and v_T.
+        lam: Scalar in [0, 1]; 0 is one-step TD, 1 is Monte Carlo with a bootstrap.
+
+    Returns:
+        [T, B], V_t; differentiable with respect to every argument.
+
+    Raises:
+        ValueError: If the shapes differ.
+
+    References:
+        Hafner et al. 2021 (arXiv 2010.02193), equation 4.
+    """
+    reward, value, discount, bootstrap = map(
+        tf.convert_to_tensor, (reward, value, discount, bootstrap)
+    )
+    shapes.check(
+        reward=(reward, "TB"),
+        value=(value, "TB"),
+        discount=(discount, "TB"),
+        bootstrap=(bootstrap, "B"),
+    )
+    next_value = tf.concat([value[1:], bootstrap[None]], 0)
+    target = reward + discount * (1 - lam) * next_value
+    return _discounted_sum(target, lam * discount, bootstrap)
+
+
+def _discounted_sum(target: tf.Tensor, decay: tf.Tensor, last: tf.Tensor) -> tf.Tensor:
+    """V_t = target_t + decay_t V_{t+1}; unrolled where T is known, else a loop."""
+    if target.shape[0] is None:
+        return tf.scan(
+            lambda later, now: now[0] + now[1] * later,
+            (target, decay),
+            initializer=last,
+            reverse=True,
+        )
+    returns = []
+    for now, keep in zip(
+        reversed(tf.unstack(target)), reversed(tf.unstack(decay)), strict=True
+    ):
+        last = now + keep * last
+        returns.append(last)
+    return tf.stack(returns[::-1])

@@ -1,0 +1,134 @@
+"""What launchers share: flags from config dataclasses, and errors as one sentence."""
+
+import launch.origin  # noqa: F401
+
+import dataclasses
+import os
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from absl import app, flags
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+
+from agents import registry, training
+
+flags.DEFINE_bool(
+    "traceback", False, "Show where an error came from, not only what it says."
+)
+
+
+def run(main: Callable[[], None], argv: list[str] | None = None) -> None:
+    """Parses the flags and runs `main`; an error becomes one sentence and exit status 1."""
+
+    def guarded(args: list[str]) -> None:
+        if len(args) > 1:
+            raise SystemExit(
+                f"error: {args[1]!r} came, but only --flags are expected (see --help)"
+            )
+        try:
+            main()
+        except (Exception, KeyboardInterrupt) as error:
+            if flags.FLAGS.traceback:
+                raise
+            text = str(error) or type(error).__name__
+            if not isinstance(error, _EXPECTED):
+                text = f"{type(error).__name__}: {text} (--traceback shows where)"
+            print(f"error: {text}", file=sys.stderr)
+            raise SystemExit(1) from error
+
+    app.run(guarded, argv)
+
+
+def define_run_flags(agent: str, module: str) -> None:
+    """Defines a flag for every setting of the run and of the agent; unset ones are the preset's.
+
+    Args:
+        agent: The agent's name.
+        module: The launcher's module name, whose --help is to list them.
+    """
+    parts = registry.entry(agent)
+    presets = ", ".join(sorted(parts.presets))
+    flags.DEFINE_string("preset", "", f"One of {presets}; 'a,b' lays b over a.")
+    flags.DEFINE_list("ablate", [], "Rows of the paper's ablation table, by comma.")
+    flags.DEFINE_string("game", None, "Short for --env=atari:GAME.")
+    flags.DEFINE_integer(
+        "frames", None, "Frames of the whole run, instead of --env_steps."
+    )
+    flags.DEFINE_bool(
+        "fresh", False, "Start over in the logdir: what a run left there is removed."
+    )
+    for cls in (training.RunConfig, parts.config):
+        for field in dataclasses.fields(cls):
+            _define(field)
+    flags.adopt_module_key_flags(sys.modules[__name__])
+    if module == "__main__":
+        flags.declare_key_flag("traceback")
+
+
+def run_settings(agent: str, default_preset: Callable[[str], str]) -> training.Settings:
+    """Resolves the flags; `default_preset` names one for an environment when --preset is empty."""
+    values = flags.FLAGS
+    parts = registry.entry(agent)
+    overrides = {
+        field.name: values[field.name].value
+        for cls in (training.RunConfig, parts.config)
+        for field in dataclasses.fields(cls)
+        if values[field.name].present
+    }
+    if values.game is not None:
+        if "env" in overrides:
+            raise ValueError(
+                "--game and --env both came; --game=Pong is short for --env=atari:Pong"
+            )
+        overrides["env"] = f"atari:{values.game}"
+    if values.frames is not None:
+        if "env_steps" in overrides:
+            raise ValueError("--frames and --env_steps both came; give one")
+        overrides["env_steps"] = -(-values.frames // _frames_per_step(overrides))
+    env = overrides.get("env", training.RunConfig.env)
+    preset = values.preset or default_preset(env)
+    return training.settings(
+        agent, preset=preset, ablate=values.ablate, fresh=values.fresh, **overrides
+    )
+
+
+def _frames_per_step(overrides: dict[str, Any]) -> int:
+    repeat = overrides.get("action_repeat", 0)
+    env = overrides.get("env", training.RunConfig.env)
+    return repeat or (4 if env.startswith("atari:") else 1)
+
+
+def _define(field: dataclasses.Field) -> None:
+    text, choices = field.metadata["help"], field.metadata["choices"]
+    if choices:
+        flags.DEFINE_enum(field.name, field.default, list(choices), text)
+    elif isinstance(field.default, bool):
+        flags.DEFINE_bool(field.name, field.default, text)
+    elif isinstance(field.default, int):
+        flags.DEFINE_integer(field.name, field.default, text)
+    elif isinstance(field.default, float):
+        flags.DEFINE_float(field.name, field.default, text)
+    else:
+        flags.DEFINE_string(field.name, field.default, text)
+
+
+def _expected() -> tuple[type[BaseException], ...]:
+    from agents.checkpoint import DamagedError, LogdirInUse
+    from agents.off_policy import NonFiniteError
+    from envs.errors import EnvError
+
+    return (
+        ValueError,
+        ImportError,
+        OSError,
+        DamagedError,
+        LogdirInUse,
+        NonFiniteError,
+        EnvError,
+    )
+
+
+_EXPECTED = _expected()
