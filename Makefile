@@ -6,7 +6,8 @@ VENV = .venv
 RUN = $(VENV)/bin/python
 READY = $(VENV)/.ready
 PACKAGES = agents layers estimators envs launch
-CANDIDATES = $(PYTHON) python3.11 python3.12 python3.13 python3 python
+CANDIDATES = python3.11 python3.12 python3.13 python3 python
+FITS = import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
 
 .DEFAULT_GOAL = help
 .PHONY: help install demo pong test check constraints clean
@@ -41,16 +42,24 @@ clean: ## Remove the environment and what builds and tests left; runs/ stays
 	@find $(PACKAGES) tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # An environment whose Python works is kept and brought up to date; else the first candidate that works makes one.
-# A candidate may be a pyenv shim with nothing behind it, so each is run, not only looked up.
+# A candidate may be a pyenv shim with nothing behind it, so each is run, and every folder of PATH is searched.
 $(READY): setup.cfg pyproject.toml constraints.txt
-	@if $(RUN) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null; then exit 0; fi; \
+	@if $(RUN) -c '$(FITS)' >/dev/null 2>&1; then exit 0; fi; \
 	bare=; \
-	for python in $(CANDIDATES); do \
-	  "$$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null || continue; \
-	  if ! "$$python" -c 'import venv, ensurepip' 2>/dev/null; then bare="$$bare $$python"; continue; fi; \
-	  echo "==> Creating $(VENV) with $$("$$python" --version)"; \
-	  rm -rf $(VENV); \
-	  exec "$$python" -m venv $(VENV); \
+	try() { \
+	  "$$1" -c '$(FITS)' >/dev/null 2>&1 || return 0; \
+	  if "$$1" -c 'import venv, ensurepip' >/dev/null 2>&1; then \
+	    echo "==> Creating $(VENV) with $$("$$1" --version)"; \
+	    rm -rf $(VENV); \
+	    exec "$$1" -m venv $(VENV); \
+	  fi; \
+	  bare="$$bare $$1"; \
+	}; \
+	if [ -n "$(PYTHON)" ]; then try "$(PYTHON)"; fi; \
+	for name in $(CANDIDATES); do \
+	  IFS=:; \
+	  for folder in $$PATH; do if [ -x "$$folder/$$name" ]; then try "$$folder/$$name"; fi; done; \
+	  unset IFS; \
 	done; \
 	if [ -n "$$bare" ]; then \
 	  echo "Python was found ($${bare# }) without its venv module: install it (Debian, Ubuntu: sudo apt install python3-venv) and run make again."; \
@@ -59,7 +68,7 @@ $(READY): setup.cfg pyproject.toml constraints.txt
 	fi >&2; exit 1
 	@echo "==> Installing TensorFlow, Keras and the environments into $(VENV): about a minute, 2.5 GB on disk"
 	@$(RUN) -m pip --version >/dev/null 2>&1 || $(RUN) -m ensurepip --default-pip >/dev/null
-	@$(RUN) -m uv --version >/dev/null 2>&1 || $(RUN) -m pip install --quiet -c constraints.txt uv \
+	@$(RUN) -m uv --version >/dev/null 2>&1 || $(RUN) -m pip install --quiet -c constraints.txt uv 2>/dev/null \
 	  || echo "==> uv cannot be installed here: pip does the work, more slowly"
 	@if $(RUN) -m uv --version >/dev/null 2>&1; then \
 	  install="$(RUN) -m uv pip install --quiet --python $(RUN) --compile-bytecode"; \

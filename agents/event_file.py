@@ -76,8 +76,8 @@ class EventFile:
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
         """Adds one point to each curve."""
-        values = [{"tag": tag, "simple_value": value} for tag, value in values.items()]
-        self._add(step=step, summary={"value": values})
+        points = [{"tag": tag, "simple_value": y} for tag, y in values.items()]
+        self._add(step=step, summary={"value": points})
 
     def gif(self, step: int, tag: str, gif: bytes, height: int, width: int) -> None:
         """Adds a moving picture; TensorBoard shows it under Images."""

@@ -61,13 +61,13 @@ class Logger:
         self._echo = echo
         self._metrics: dict[str, list[float]] = {}  # key -> [sum, count]
         self._started = time.monotonic()
-        self._last = {"env_steps": 0, "updates": 0, "time": 0.0}
+        self._last: dict[str, float] = {"env_steps": 0, "updates": 0, "time": 0.0}
         self._jsonl = (
             _MetricsFile(self.logdir / "metrics.jsonl") if "jsonl" in outputs else None
         )
         self._events: EventFile | None = None
         self._purge_step = 0
-        self._failing: set[Path] = set()
+        self._failing: set[str] = set()
 
     def add(self, metrics: Mapping[str, Any]) -> None:
         """Adds scalars to the means of the next line."""
@@ -100,10 +100,10 @@ class Logger:
         self._last = {"env_steps": env_steps, "updates": updates, "time": now}
         if self._jsonl:
             write = functools.partial(self._jsonl.write, counters | scalars)
-            self._guard(write, self._jsonl.path)
+            self._guard("jsonl", self._jsonl.path, write)
         if "tensorboard" in self._outputs:
             tagged = {_tag(key): value for key, value in scalars.items()}
-            self._guard(lambda: self._to_events("scalars", env_steps, tagged))
+            self._to_events(lambda events: events.scalars(env_steps, tagged))
         if "terminal" in self._outputs:
             self._say(_terminal_line(counters | scalars, self._budget))
 
@@ -117,11 +117,14 @@ class Logger:
         """
         frames = video.upscale(video.to_rgb(frames))
         path = self.logdir / "videos" / f"{name}-{env_steps}.mp4"
-        self._guard(lambda: video.write_video(path, frames), path)
+        self._guard("video", path, lambda: video.write_video(path, frames))
         if "tensorboard" in self._outputs:
-            gif, (height, width) = video.encode_gif(frames), frames.shape[1:3]
-            picture = (f"videos/{name}", gif, height, width)
-            self._guard(lambda: self._to_events("gif", env_steps, *picture))
+            tag, gif, size = (
+                f"videos/{name}",
+                video.encode_gif(frames),
+                frames.shape[1:3],
+            )
+            self._to_events(lambda events: events.gif(env_steps, tag, gif, *size))
 
     def get_state(self) -> dict[str, Any]:
         """Returns the open means, the last written counters and the training time so far."""
@@ -144,7 +147,7 @@ class Logger:
         self._last = {
             key: type(old)(tree["last"][key]) for key, old in self._last.items()
         }
-        self._events, self._purge_step = None, self._last["env_steps"] + 1
+        self._events, self._purge_step = None, int(self._last["env_steps"]) + 1
         if self._jsonl:
             self._jsonl.cut(self._last["env_steps"])
 
@@ -159,29 +162,28 @@ class Logger:
         rates = (steps * self._frames_per_step, updates - self._last["updates"])
         return {key: rate / seconds for key, rate in zip(_RATES, rates, strict=True)}
 
-    def _to_events(self, kind: str, env_steps: int, *what: Any) -> None:
-        if self._events is None:
-            self._events = EventFile(self.logdir, self._purge_step)
-        getattr(self._events, kind)(env_steps, *what)
-        self._events.flush()
+    def _to_events(self, add: Callable[[EventFile], None]) -> None:
+        events = self._events = self._events or EventFile(self.logdir, self._purge_step)
+        add(events)
+        self._guard("tensorboard", self.logdir, events.flush)
 
-    def _guard(self, write: Callable[[], Any], path: Path | None = None) -> None:
-        """Runs a write that may fail without harm: the first failure is told, and the first success after it."""
-        path = path or self.logdir
+    def _guard(self, what: str, path: Path, write: Callable[[], Any]) -> None:
+        """Runs a write that may fail without harm; tells the first failure, and when all is well again."""
+        failed_before = bool(self._failing)
         try:
             write()
         except OSError as error:
-            if not self._failing:
+            self._failing.add(what)
+            if not failed_before:
+                reason = str(error.strerror or error).strip().split("\n")[0]
                 self._say(
-                    f"Warning: cannot write {path} ({error.strerror or error}); {_free_space(self.logdir)} free. "
-                    "Training goes on; the metrics are kept and written when there is room again."
+                    f"Warning: cannot write {path} ({reason}); {_free_space(self.logdir)} free. "
+                    "Training goes on; metrics are kept and written when there is room again."
                 )
-            self._failing.add(path)
         else:
-            if path in self._failing:
-                self._failing.remove(path)
-                if not self._failing:
-                    self._say(f"Writing to {self.logdir} works again.")
+            self._failing -= {what, "video"}  # a lost video is not written later
+            if failed_before and not self._failing:
+                self._say(f"Writing to {self.logdir} works again.")
 
     def _say(self, text: str) -> None:
         # The terminal's own log may lie on the same full disk.
@@ -194,9 +196,10 @@ class _MetricsFile:
 
     def __init__(self, path: Path):
         self.path = path
+        self._last: dict[str, Any] | None = None
         self.cut()
 
-    def write(self, record: Mapping[str, Any]) -> None:
+    def write(self, record: dict[str, Any]) -> None:
         step = record["env_steps"]
         if self._last and self._last["env_steps"] > step:
             self.cut(step)
@@ -205,7 +208,7 @@ class _MetricsFile:
             self._file.replace_last(_line(self._last), _line(merged))
             self._last = merged
         else:
-            self._last = dict(record)
+            self._last = record
             self._file.append(_line(self._last))
         self._file.flush()
 
@@ -222,7 +225,7 @@ class _MetricsFile:
             draft.write_bytes(kept)
             draft.replace(self.path)
         self._file = TailFile(self.path)
-        self._last: dict[str, Any] | None = records[-1] if records else None
+        self._last = records[-1] if records else None
 
 
 def read_metrics(path: str | os.PathLike) -> list[dict[str, Any]]:

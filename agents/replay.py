@@ -217,7 +217,7 @@ class Replay:
         slack = np.maximum(ends - begins - self.length, 0)
         extra = self.length if self.prioritize_ends else 0
         offsets = np.minimum(rng.integers(slack + 1 + extra), slack)
-        return streams, np.clip(begins + offsets, first, last)
+        return streams, np.minimum(begins + offsets, last)
 
     def sample(
         self, key: tuple[int, ...], batch_size: int, snapshot: Snapshot | None = None

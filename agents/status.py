@@ -1,6 +1,7 @@
 """The status line: what a run is doing, how fast, how well, and when it will be done."""
 
 import contextlib
+import math
 import sys
 import threading
 import time
@@ -18,6 +19,8 @@ from rich.text import Text
 _WINDOW_SECONDS = 60.0
 _SAMPLE_SECONDS = 0.5
 _PLAIN_SECONDS = 30.0
+_ANNOUNCE_SECONDS = 5.0
+_REFRESHES_PER_SECOND = 4
 _EPISODES = 10
 _COUNTED = ("filling replay", "training")  # phases that run on env_steps
 
@@ -54,7 +57,9 @@ class Rate:
 
 
 class Status:
-    """A line that stays at the bottom of the terminal; elsewhere plain lines, at most one every 30 seconds.
+    """A line that stays at the bottom of the terminal; elsewhere plain lines.
+
+    A plain line comes every 30 seconds at most, and when a phase begins that was not announced in the last 5.
 
     with Status(budget_env_steps=50_000) as status:
         status.phase("filling replay", total=2_500)
@@ -69,6 +74,9 @@ class Status:
         frames_per_step: Frames per environment step, for fps.
         stream: Where to draw; a terminal gets the moving line.
         clock: Returns seconds.
+
+    Attributes:
+        name: The phase that is running.
     """
 
     def __init__(
@@ -82,14 +90,16 @@ class Status:
         self._frames_per_step = frames_per_step
         self._stream = sys.stderr if stream is None else stream
         self._clock = clock
-        self._name, self._total = "starting", None
+        self.name = "starting"
+        self._total: float | None = None
         self._phase_start = clock()
         self._spent: defaultdict[str, float] = defaultdict(float)
         self._rates: dict[str, Rate] = {}
         self._done: float | None = None
         self._env_steps = self._updates = 0
         self._returns: deque[float] = deque(maxlen=_EPISODES)
-        self._plain_at = -float("inf")
+        self._plain_at = -math.inf
+        self._announced: dict[str, float] = {}
         self._live: Live | None = None
         self._lock = threading.RLock()  # the line is drawn by a thread
         self._console = Console(file=self._stream)
@@ -100,7 +110,7 @@ class Status:
             self._live = Live(
                 get_renderable=self._render,
                 console=self._console,
-                refresh_per_second=4,
+                refresh_per_second=_REFRESHES_PER_SECOND,
                 redirect_stdout=sys.stdout.isatty(),
                 redirect_stderr=sys.stderr.isatty(),
             )
@@ -119,6 +129,10 @@ class Status:
         elif kind is None:
             self._print_plain()
 
+    def set_frames_per_step(self, frames_per_step: int) -> None:
+        """Sets the frames per environment step, once they are known."""
+        self._frames_per_step = frames_per_step
+
     def phase(self, name: str, total: float | None = None) -> None:
         """Says what happens now.
 
@@ -129,17 +143,22 @@ class Status:
         """
         with self._lock:
             now = self._clock()
-            self._spent[self._name] += now - self._phase_start
-            self._phase_start, self._name = now, name
+            self._spent[self.name] += now - self._phase_start
+            self._phase_start, self.name = now, name
             self._total = (
                 self._budget if total is None and name == "training" else total
             )
             self._done = self._env_steps if name in _COUNTED else None
             if name not in _COUNTED:
                 self._rates.pop(name, None)
-        if self._live:
-            self._live.refresh()  # now: a phase that keeps the interpreter busy would never be seen
-        self._print_plain()
+            old = now - self._announced.get(name, -math.inf)
+        if self._live and old >= 1 / _REFRESHES_PER_SECOND:
+            # At once: a phase that keeps the interpreter busy would never be seen.
+            self._announced[name] = now
+            self._live.refresh()
+        elif not self._moving and old >= _ANNOUNCE_SECONDS:
+            self._announced[name] = now
+            self._print_plain()
 
     def update(
         self,
@@ -161,9 +180,9 @@ class Status:
             self._done = env_steps if done is None else done
             if ret is not None:
                 self._returns.append(float(ret))
-            if self._name not in self._rates:
-                self._rates[self._name] = Rate(self._phase_seconds)
-            self._rates[self._name].add(self._done, env_steps, updates)
+            if self.name not in self._rates:
+                self._rates[self.name] = Rate(self._phase_seconds)
+            self._rates[self.name].add(self._done, env_steps, updates)
         if self._clock() - self._plain_at >= _PLAIN_SECONDS:
             self._print_plain()
 
@@ -176,11 +195,11 @@ class Status:
 
     def line(self) -> str:
         """Returns the status as plain text."""
-        return "  ".join([self._name, *self._parts()])
+        return "  ".join([self.name, *self._parts()])
 
     def _phase_seconds(self) -> float:
         """Seconds spent in the phase that is running, over all its turns."""
-        return self._spent[self._name] + self._clock() - self._phase_start
+        return self._spent[self.name] + self._clock() - self._phase_start
 
     def _print_plain(self) -> None:
         if not self._moving:
@@ -198,7 +217,7 @@ class Status:
 
     def _parts(self) -> list[str]:
         """The pieces of the line after the bar, the most important first."""
-        rate = self._rates.get(self._name)
+        rate = self._rates.get(self.name)
         speeds = rate.per_second() if rate else None
         fraction = self._fraction()
         parts = [f"{fraction:4.0%}", self._eta(speeds)] if fraction is not None else []
@@ -206,7 +225,7 @@ class Status:
             parts.append(_duration(self._clock() - self._phase_start))
         if self._returns:
             parts.append(f"return {sum(self._returns) / len(self._returns):.4g}")
-        if speeds and self._name in _COUNTED:
+        if speeds and self.name in _COUNTED:
             parts.append(f"{_number(speeds[1] * self._frames_per_step)} fps")
             if self._updates:
                 parts.append(f"{_number(speeds[2])} updates/s")
@@ -223,7 +242,7 @@ class Status:
     def _render(self) -> Table:
         """Lays the line out in the terminal's width; the bar takes what the words leave, the last words go first."""
         with self._lock:
-            name, fraction, parts = self._name, self._fraction(), self._parts()
+            name, fraction, parts = self.name, self._fraction(), self._parts()
         width = self._console.width
         while len(parts) > 2 and len(name) + 12 + _width(parts) > width:
             parts.pop()

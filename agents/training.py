@@ -116,7 +116,6 @@ def settings(
         run = dataclasses.replace(
             run, logdir=default_logdir(agent, preset, ablate, run)
         )
-    envs_lib.check_name(run.env)
     return Settings(agent, preset, ablate, run, config, fresh)
 
 

@@ -30,6 +30,7 @@ _PALETTE = np.array(
 )
 _PAPER, _INK, _DIM_INK = (28, 31, 40), (235, 235, 235), (150, 155, 165)
 _LINE_WIDTH = 200
+_SEQUENCES = 6
 _GIF_FRAMES = 400
 _GIF_LAST_FRAME_MS = 800
 
@@ -97,7 +98,7 @@ def grid(
 def open_loop(
     truth: np.ndarray, model: np.ndarray, context: int = 5, min_side: int = 64
 ) -> np.ndarray:
-    """Draws what the world model dreams: rows truth, model and error, one column per sequence.
+    """Draws what the world model dreams: rows truth, model and error, columns of at most six sequences.
 
     For the first `context` frames the model sees the truth and reconstructs it; then it sees nothing more and
     imagines, knowing only the actions. A line over the picture says which of the two it is. The error row is
@@ -112,7 +113,8 @@ def open_loop(
     Returns:
         [T, H', W', 3] uint8.
     """
-    cells = [_cells(truth, min_side), _cells(model, min_side)]
+    shown = slice(None), slice(_SEQUENCES)
+    cells = [_cells(truth[shown], min_side), _cells(model[shown], min_side)]
     cells.append(_to_bytes((cells[1].astype(np.float32) - cells[0] + 255) / 2))
     rows = [grid(list(row)) for row in cells]
     margin, gap, head = 44, 4, 20
@@ -325,7 +327,7 @@ def _write_mp4(path: Path, frames: np.ndarray, fps: int) -> None:
         fps=fps,
         quality=7,
         macro_block_size=1,
-        ffmpeg_log_level="error",
+        ffmpeg_log_level="quiet",
     )
     writer.send(None)
     for frame in frames:

@@ -50,6 +50,12 @@ class GymEnvs:
         grayscale: bool = False,
         check_bounds: bool = True,
     ):
+        for option, value in (
+            ("action_repeat", action_repeat),
+            ("time_limit", time_limit),
+        ):
+            if value is not None and value < 1:
+                raise ValueError(f"{option} must be at least 1; got {value}")
         self.name = name
         self.num_envs = num_envs
         self.frames_per_step = action_repeat

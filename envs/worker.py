@@ -18,7 +18,8 @@ def main(descriptor: int) -> None:
     """Serves one environment over the pipe until the parent closes it.
 
     The first message is the pickled factory and the row; then come (method, *arguments). Each is
-    answered by ('ok', value), ('error', text) for an EnvError or ('refused', text) for a ValueError.
+    answered by ('ok', value), ('error', text) for an EnvError or ('refused', text) for a ValueError;
+    'close' ends the worker.
     Interrupts are the parent's business: they are ignored here, and the pipe's end ends the worker.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -36,6 +37,10 @@ def _serve(connection: Connection) -> None:
     while True:
         method, *arguments = connection.recv()
         try:
+            if method == "close":
+                if env is not None:
+                    env.close()
+                return
             if method == "make":
                 env = _make(*arguments)
                 value = env.spaces

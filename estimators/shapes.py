@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
+import tensorflow as tf
+
 
 def check(**tensors: tuple[Any, Sequence[str]]) -> None:
     """Checks ranks, and that equally named dimensions are equal wherever both are known.
@@ -15,7 +17,7 @@ def check(**tensors: tuple[Any, Sequence[str]]) -> None:
     """
     sizes: dict[str, tuple[int, str]] = {}
     for name, (tensor, dims) in tensors.items():
-        shape = tensor.shape
+        shape = tf.TensorShape(tensor.shape)
         if shape.rank is None:
             continue
         if shape.rank != len(dims):
@@ -41,9 +43,10 @@ def check_same(**tensors: Any) -> None:
         ValueError: If two shapes differ; the message names both tensors.
     """
     (first, reference), *others = tensors.items()
+    expected = tf.TensorShape(reference.shape)
     for name, tensor in others:
-        if not tensor.shape.is_compatible_with(reference.shape):
+        if not expected.is_compatible_with(tensor.shape):
             raise ValueError(
-                f"{name} has shape {tensor.shape}, but {first} has {reference.shape}; "
+                f"{name} has shape {tensor.shape}, but {first} has {expected}; "
                 "pass both with the same shape."
             )

@@ -16,7 +16,7 @@ def main() -> None:
 
     gpus = tf.config.list_physical_devices("GPU")
     report = {
-        "gpus": [_describe_gpu(tf, gpu) for gpu in gpus],
+        "gpus": [describe_gpu(tf, gpu) for gpu in gpus],
         "cuda": tf.sysconfig.get_build_info().get("cuda_version"),
         "one_keras": tf.keras.layers.Layer is keras.layers.Layer,
         "precision": measure_precision(tf, size=4096 if gpus else 1024),
@@ -24,9 +24,10 @@ def main() -> None:
     print(json.dumps(report))
 
 
-def _describe_gpu(tf: Any, gpu: Any) -> dict[str, str]:
+def describe_gpu(tf: Any, gpu: Any) -> dict[str, str]:
+    """Reads a physical device's model and compute capability."""
     details = tf.config.experimental.get_device_details(gpu)
-    capability = ".".join(map(str, details.get("compute_capability", ())))
+    capability = ".".join(map(str, details.get("compute_capability", ["unknown"])))
     return {"name": details.get("device_name", gpu.name), "capability": capability}
 
 
@@ -37,13 +38,13 @@ def measure_precision(tf: Any, size: int) -> dict[str, Any]:
         Seconds in `float32` and `bfloat16`, and `advised`: bfloat16 from 1.5 times the speed.
     """
     seconds = {
-        dtype: _matmul_seconds(tf, size, dtype) for dtype in ("float32", "bfloat16")
+        dtype: matmul_seconds(tf, size, dtype) for dtype in ("float32", "bfloat16")
     }
     faster = seconds["float32"] >= 1.5 * seconds["bfloat16"]
     return {"size": size, **seconds, "advised": "bfloat16" if faster else "float32"}
 
 
-def _matmul_seconds(tf: Any, size: int, dtype: str, repeats: int = 4) -> float:
+def matmul_seconds(tf: Any, size: int, dtype: str, repeats: int = 4) -> float:
     """Best of some repeats; the first, which picks kernels, counts only if it is the best."""
     matrix = tf.cast(tf.random.stateless_uniform([size, size], (0, 0)), dtype)
     product = tf.function(lambda: tf.reduce_sum(tf.matmul(matrix, matrix)[0]))

@@ -36,6 +36,7 @@ class LayerNormGRUCell(keras.layers.Layer):
 
     def __init__(self, units: int, norm: bool = True, **kwargs: Any):
         super().__init__(autocast=False, **kwargs)
+        self.product_dtype = self.dtype_policy.compute_dtype
         self.units = units
         self.state_size = units
         self.output_size = units
@@ -49,6 +50,11 @@ class LayerNormGRUCell(keras.layers.Layer):
             if norm
             else None
         )
+
+    @property
+    def compute_dtype(self) -> str:
+        """float32, the dtype of states and results; `product_dtype` follows the policy."""
+        return "float32"
 
     def build(self, shape: tuple[int | None, ...]) -> None:
         self.dense.build((None, shape[-1] + self.units))
@@ -66,7 +72,7 @@ class LayerNormGRUCell(keras.layers.Layer):
         Returns:
             h', [B, D] float32.
         """
-        dtype = dtype or self.compute_dtype
+        dtype = dtype or self.product_dtype
         h = tf.cast(h, tf.float32)
         both = tf.concat([tf.cast(x, dtype), tf.cast(h, dtype)], -1)
         gates = affine(self.dense, both, dtype)

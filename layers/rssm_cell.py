@@ -100,6 +100,7 @@ class RSSMCell(keras.layers.Layer):
         **kwargs: Any,
     ):
         super().__init__(autocast=False, **kwargs)
+        self.product_dtype = self.dtype_policy.compute_dtype
         if std not in STDS:
             raise ValueError(f"std must be one of {tuple(STDS)}, got {std!r}.")
         self.deter, self.hidden = deter, hidden
@@ -152,6 +153,11 @@ class RSSMCell(keras.layers.Layer):
         self._post_norm = make_norm(self.norm, "post_norm")
         self._post_out = dense("post_out", self.params_size)
 
+    @property
+    def compute_dtype(self) -> str:
+        """float32, the dtype of states and results; `product_dtype` follows the policy."""
+        return "float32"
+
     def build(self, shape: Any = None) -> None:
         """Makes the weights; they do not depend on `shape`."""
         sizes = {
@@ -172,11 +178,11 @@ class RSSMCell(keras.layers.Layer):
 
     def embed_inputs(self, embed: tf.Tensor) -> tf.Tensor:
         """The embedding's part of the posterior: [..., E] -> [..., hidden]."""
-        return affine(self._post_embed, embed, self.compute_dtype)
+        return affine(self._post_embed, embed, self.product_dtype)
 
     def action_inputs(self, action: tf.Tensor) -> tf.Tensor:
         """The action's part of the step, no bias in it: [..., A] -> [..., hidden]."""
-        return affine(self._action_in, action, self.compute_dtype)
+        return affine(self._action_in, action, self.product_dtype)
 
     def posterior_step(
         self,
@@ -227,15 +233,15 @@ class RSSMCell(keras.layers.Layer):
         """
         shapes.check(deter=(state.deter, "BD"), action_in=(action_in, "BH"))
         stoch = self._flat(state.stoch)
-        deter = self._advance(state.deter, stoch, action_in, self.compute_dtype)
+        deter = self._advance(state.deter, stoch, action_in, self.product_dtype)
         params = self.prior(deter)
         return RSSMState(deter, self.sample(params, noise), params)
 
     def prior(self, deter: tf.Tensor) -> tf.Tensor:
         """The prior's parameters: [..., D] -> [..., S, C] logits or [..., 2S]."""
-        hidden = affine(self._prior_hidden, deter, self.compute_dtype)
+        hidden = affine(self._prior_hidden, deter, self.product_dtype)
         hidden = self._activate(hidden, self._prior_norm)
-        return self._parameters(affine(self._prior_out, hidden, self.compute_dtype))
+        return self._parameters(affine(self._prior_out, hidden, self.product_dtype))
 
     def sample(self, params: tf.Tensor, noise: tf.Tensor) -> tf.Tensor:
         """Samples z: straight-through one-hot, or mean + std * noise; zero noise: the mode."""

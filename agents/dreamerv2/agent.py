@@ -72,15 +72,20 @@ class DreamerV2(OffPolicyAgent):
             self._update_step,
             input_signature=[self._batch_signature()],
             jit_compile=config.jit_compile,
+            autograph=False,
         )
         self._policies: dict[str, Callable] = {
             mode: tf.function(
-                self._policy(mode), input_signature=self._policy_signature()
+                self._policy(mode),
+                input_signature=self._policy_signature(),
+                autograph=False,
             )
             for mode in ("sample", "greedy", "random")
         }
         self._report = tf.function(
-            self._report_step, input_signature=[self._batch_signature()]
+            self._report_step,
+            input_signature=[self._batch_signature()],
+            autograph=False,
         )
 
     def initial_state(self, batch: int, seed: int = 0) -> State:

@@ -85,20 +85,29 @@ class Behavior:
             noise: [H, N, *noise_shape] of the latent samples.
             action_noise: [H, N, ...] of the action samples.
         """
-        cell, state = world.cell, start
-        features, policies, actions = [cell.features(state)], [], []
-        for step_noise, step_action_noise in zip(
-            tf.unstack(noise), tf.unstack(action_noise), strict=True
-        ):
-            policy = self.actor(tf.stop_gradient(features[-1]))
+        cell = world.cell
+
+        def policy_at(state: RSSMState) -> tf.Tensor:
+            return self.actor(tf.stop_gradient(cell.features(state)))
+
+        def step(
+            before: tuple[RSSMState, tf.Tensor, tf.Tensor],
+            now: tuple[tf.Tensor, tf.Tensor],
+        ) -> tuple[RSSMState, tf.Tensor, tf.Tensor]:
+            state, policy, _ = before
+            step_noise, step_action_noise = now
             action = self.actor.head.sample(policy, step_action_noise)
             if self.gradient == "reinforce":
                 action = tf.stop_gradient(action)
             state = cell.prior_step(state, cell.action_inputs(action), step_noise)
-            features.append(cell.features(state))
-            policies.append(policy)
-            actions.append(action)
-        stacked = tf.stack(features)
+            return state, policy_at(state), action
+
+        first = policy_at(start)
+        no_action = tf.zeros((tf.shape(not_terminal)[0], cell.action_size))
+        states, policies, actions = tf.scan(
+            step, (noise, action_noise), (start, first, no_action)
+        )
+        stacked = tf.concat([cell.features(start)[None], cell.features(states)], 0)
         discount = world.predicted_discount(stacked)
         discount = tf.concat(
             [self.config.discount * not_terminal[None], discount[1:]], 0
@@ -106,8 +115,8 @@ class Behavior:
         weight = tf.math.cumprod(discount, exclusive=True)
         return Dream(
             stacked,
-            tf.nest.map_structure(lambda *parts: tf.stack(parts), *policies),
-            tf.stack(actions),
+            tf.concat([first[None], policies[:-1]], 0),
+            actions,
             world.reward(stacked),
             discount,
             tf.stop_gradient(weight),

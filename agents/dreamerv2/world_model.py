@@ -107,18 +107,11 @@ class WorldModel:
         cell = self.cell
         embedded = cell.embed_inputs(self.encoder(sequence.observation))
         moved = cell.action_inputs(sequence.action)
-        state = cell.initial_state(tf.shape(sequence.reward)[1])
-        inputs = zip(
-            *(tf.unstack(part) for part in (moved, embedded, sequence.is_first, noise)),
-            strict=True,
+        posterior = tf.scan(
+            lambda state, now: cell.posterior_step(state, *now),
+            (moved, embedded, sequence.is_first, noise),
+            cell.initial_state(tf.shape(sequence.reward)[1]),
         )
-        states = []
-        for action_in, embed_in, is_first, step_noise in inputs:
-            state = cell.posterior_step(
-                state, action_in, embed_in, is_first, step_noise
-            )
-            states.append(state)
-        posterior = tf.nest.map_structure(lambda *parts: tf.stack(parts), *states)
         return posterior, cell.prior(posterior.deter)
 
     def loss(
@@ -167,14 +160,11 @@ class WorldModel:
             action: [T, B, A].
             noise: [T, B, *noise_shape].
         """
-        states = []
-        moved = self.cell.action_inputs(action)
-        for action_in, step_noise in zip(
-            tf.unstack(moved), tf.unstack(noise), strict=True
-        ):
-            state = self.cell.prior_step(state, action_in, step_noise)
-            states.append(state)
-        dream = tf.nest.map_structure(lambda *parts: tf.stack(parts), *states)
+        dream = tf.scan(
+            lambda before, now: self.cell.prior_step(before, *now),
+            (self.cell.action_inputs(action), noise),
+            state,
+        )
         return dream, self.decoder(self.cell.features(dream))
 
     def noise(self, leading: tuple[int | tf.Tensor, ...], seed: tf.Tensor) -> tf.Tensor:

@@ -142,7 +142,7 @@ def test_restoring_from_nothing_says_none(tmp_path):
 
 
 def test_what_a_dead_writer_left_is_removed_at_the_next_save(tmp_path):
-    debris = tmp_path / ".tmp-000000000005"
+    debris = tmp_path / ".tmp-000000000010"
     debris.mkdir()
     (debris / "arrays.npz").write_bytes(b"half")
     saves = checkpoint.Checkpoints(tmp_path)

@@ -308,6 +308,8 @@ def test_restoring_keeps_what_earlier_checkpoints_name_and_drops_later_files(tmp
     names = Replay.chunk_names(early) | Replay.chunk_names(late)
     assert set(chunk_files(tmp_path)) >= names
     assert max(chunk_files(tmp_path)) == max(Replay.chunk_names(late))
+    fill(resumed, firsts[100:140])
+    assert set(chunk_files(tmp_path)) >= names
     resumed.set_state(early)
     check_batch(resumed.sample((1,), 16), firsts[:40], 10)
 

@@ -1,10 +1,31 @@
+import contextlib
 import io
 import os
 import pty
+import threading
 
 import pytest
 
 from agents.status import Status
+
+
+@contextlib.contextmanager
+def _terminal():
+    """Yields a stream that is a terminal and the list of bytes that arrived there, complete at the end."""
+    master, slave = pty.openpty()
+    shown = []
+
+    def read():
+        with contextlib.suppress(OSError):  # Linux: the other end was closed
+            while data := os.read(master, 4096):
+                shown.append(data)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    with os.fdopen(slave, "w") as stream:
+        yield stream, shown
+    reader.join()
+    os.close(master)
 
 
 class Clock:
@@ -93,6 +114,17 @@ def test_a_log_file_gets_phase_changes_and_one_line_per_half_minute(plain):
     assert len(lines) == 2 + 3 + 1 + 1 and lines[-2] == "a message"
 
 
+def test_phases_that_alternate_quickly_do_not_flood_a_log_file(plain):
+    status, clock, stream = plain
+    for step in range(1000):
+        for name in ("training", "catching up with updates"):
+            status.phase(name)
+            status.update(step, step)
+            clock.now += 0.01
+    assert status.name == "catching up with updates"
+    assert 8 <= len(stream.getvalue().splitlines()) <= 10
+
+
 def test_a_stream_that_cannot_be_written_does_not_stop_the_run():
     class Full(io.StringIO):
         def write(self, text):
@@ -111,21 +143,17 @@ def test_on_a_terminal_the_line_fits_and_the_cursor_comes_back(
 ):
     monkeypatch.setenv("COLUMNS", str(columns))
     monkeypatch.setenv("TERM", "xterm")
-    master, slave = pty.openpty()
-    try:
-        with os.fdopen(slave, "w") as stream:
-            try:
-                with Status(10_000, 4, stream) as status:
-                    status.phase("training")
-                    status.update(2500, 100, -20.5)
-                    status.message("text [not markup]")
-                    if interrupted:
-                        raise KeyboardInterrupt
-            except KeyboardInterrupt:
-                pass
-            shown = os.read(master, 100_000).decode()
-    finally:
-        os.close(master)
+    with (
+        _terminal() as (stream, shown_on),
+        contextlib.suppress(KeyboardInterrupt),
+        Status(10_000, 4, stream) as status,
+    ):
+        status.phase("training")
+        status.update(2500, 100, -20.5)
+        status.message("text [not markup]")
+        if interrupted:
+            raise KeyboardInterrupt
+    shown = b"".join(shown_on).decode()
     assert shown.rindex("\x1b[?25h") > shown.rindex("\x1b[?25l")
     assert "training" in shown and "25%" in shown and "text [not markup]" in shown
     drawn = Status(10_000, 4, io.StringIO())

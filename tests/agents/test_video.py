@@ -84,6 +84,15 @@ def test_a_dream_stacks_truth_model_and_error_for_each_sequence():
             assert np.abs(cell - 255 * want[:, column]).max() <= 1
 
 
+def test_a_dream_of_a_large_batch_shows_six_sequences():
+    truth = _noise((2, 16, 64, 64, 3))
+    model = truth / np.float32(255)
+    assert (
+        video.open_loop(truth, model).shape
+        == video.open_loop(truth[:, :6], model[:, :6]).shape
+    )
+
+
 def test_the_line_over_a_dream_changes_when_the_model_stops_seeing():
     truth = np.zeros((4, 1, 8, 8, 3), np.float32)
     picture = video.open_loop(truth, truth, context=2)

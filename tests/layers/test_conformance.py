@@ -37,7 +37,7 @@ FEED_FORWARD = {
         "bfloat16",
     ),
     "ConvDecoder": (
-        lambda **k: layers.ConvDecoder(2, (3, 4, 5), (15, 15, 2), norm="layer", **k),
+        lambda **k: layers.ConvDecoder(2, (3, 4, 5), (19, 19, 2), norm="layer", **k),
         (6,),
         "float32",
     ),

@@ -29,11 +29,13 @@ def add_python(machine: Path, name: str, body: str) -> None:
     file.chmod(0o755)
 
 
-def make(machine: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def make(
+    machine: Path, *arguments: str, path: str | None = None
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [str(shutil.which("make")), *arguments],
         cwd=machine,
-        env={"PATH": str(machine / "bin"), "HOME": str(machine)},
+        env={"PATH": path or str(machine / "bin"), "HOME": str(machine)},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -62,6 +64,17 @@ def test_a_shim_with_nothing_behind_it_is_passed_over(machine):
     assert "pyenv" not in text
 
 
+def test_a_working_python_further_down_the_path_is_found(machine):
+    add_python(machine, "python3", "exit 127\n")
+    later = machine / "later"
+    later.mkdir()
+    add_python(machine, "works", VERSION_FITS + "exit 0\n")
+    (machine / "bin" / "works").rename(later / "python3")
+    make(machine, "install", path=f"{machine / 'bin'}:{later}")
+    calls = (machine / "calls").read_text()
+    assert f"{later / 'python3'} -m venv .venv" in calls
+
+
 def test_another_version_is_passed_over(machine):
     add_python(machine, "python3", "exit 1\n")
     assert said(make(machine, "install")).startswith("No working Python")
@@ -70,7 +83,9 @@ def test_another_version_is_passed_over(machine):
 def test_a_python_without_venv_is_named_with_the_package_to_install(machine):
     add_python(machine, "python3.12", VERSION_FITS + "exit 1\n")
     text = said(make(machine, "install"))
-    assert text.startswith("Python was found (python3.12) without its venv module")
+    assert text.startswith(
+        f"Python was found ({machine}/bin/python3.12) without its venv module"
+    )
     assert "python3-venv" in text
     assert "\n" not in text
 

@@ -1,5 +1,6 @@
 """The wheel alone, in an environment of its own that already has a newer NumPy, used from an empty folder."""
 
+import importlib.util
 import json
 import os
 import shutil
@@ -59,9 +60,11 @@ def base_python(
     lines = (repository / "constraints.txt").read_text().splitlines(keepends=True)
     constraints = folder / "constraints.txt"
     constraints.write_text("".join(x for x in lines if not x.startswith("numpy==")))
-    uv = (sys.executable, "-m", "uv")
-    install = (*uv, "pip", "install", "--python", python, "--compile-bytecode")
-    checked(run(*uv, "venv", "--python", sys.executable, "venv", folder=folder))
+    checked(run(sys.executable, "-m", "venv", "venv", folder=folder))
+    if importlib.util.find_spec("uv"):
+        install = (sys.executable, "-m", "uv", "pip", "install", "--python", python)
+    else:
+        install = (python, "-m", "pip", "install")
     checked(run(*install, f"numpy=={NEWER_NUMPY}", folder=folder))
     checked(run(*install, "-c", constraints, wheel, folder=folder))
     yield python

@@ -1,0 +1,140 @@
+"""Observation and action spaces: what agents see of each kind."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from gymnasium import spaces
+
+from envs import actions, images
+from envs.observations import ObservationMap
+
+FLOAT, BYTE = np.float32, np.uint8
+
+
+@pytest.mark.parametrize(
+    ("space", "key", "shape", "dtype"),
+    [
+        (spaces.Box(-1, 1, (3,), np.float64), "vector", (3,), FLOAT),
+        (spaces.Box(-1, 1, (), FLOAT), "vector", (1,), FLOAT),
+        (spaces.Box(0, 9, (3,), np.int64), "vector", (3,), FLOAT),
+        (spaces.Box(0, 255, (3,), BYTE), "vector", (3,), BYTE),
+        (spaces.Box(0, 255, (10, 9), BYTE), "image", (10, 9, 1), BYTE),
+        (spaces.Box(0, 255, (10, 9, 7), BYTE), "image", (10, 9, 7), BYTE),
+        (spaces.Box(0, 1, (10, 9, 7), np.bool_), "image", (10, 9, 7), np.bool_),
+        (spaces.Box(0, 255, (210, 160, 3), BYTE), "image", (64, 64, 3), BYTE),
+        (spaces.Box(0, 1, (32, 48), FLOAT), "image", (64, 64, 1), FLOAT),
+        (spaces.Box(0, 1, (40, 40, 2), np.bool_), "image", (64, 64, 2), np.bool_),
+        (spaces.Box(0, 1, (31, 99, 1), FLOAT), "image", (31, 99, 1), FLOAT),
+        (spaces.Discrete(4, start=-2), "vector", (4,), FLOAT),
+        (spaces.MultiDiscrete([2, 3], start=[1, 0]), "vector", (5,), FLOAT),
+        (spaces.MultiBinary(4), "vector", (4,), np.bool_),
+    ],
+)
+def test_each_kind_of_space_becomes_a_box_that_holds_its_samples(
+    space: Any, key: str, shape: tuple, dtype: Any
+) -> None:
+    observations = ObservationMap(space)
+    box = observations.spaces[key]
+    assert (box.shape, box.dtype) == (shape, dtype)
+    space.seed(0)
+    samples = [space.sample() for _ in range(5)]
+    single = [observations(sample)[key] for sample in samples]
+    batch = observations(np.stack(samples), (5,))[key]
+    assert all(box.contains(each) for each in single)
+    np.testing.assert_array_equal(np.stack(single), batch)
+
+
+def test_discrete_parts_are_one_hot_counted_from_their_start() -> None:
+    observe = ObservationMap(spaces.Discrete(3, start=5))
+    np.testing.assert_array_equal(observe(6)["vector"], [0, 1, 0])
+    observe = ObservationMap(spaces.MultiDiscrete([2, 3]))
+    np.testing.assert_array_equal(observe([1, 2])["vector"], [0, 1, 0, 0, 1])
+    with pytest.raises(ValueError, match=r"got 8 .*expected values inside Discrete"):
+        ObservationMap(spaces.Discrete(3, start=5))(8)
+
+
+def test_dicts_and_tuples_keep_their_keys() -> None:
+    space = spaces.Dict(
+        {
+            "camera": spaces.Box(0, 255, (8, 8, 3), BYTE),
+            "body": spaces.Dict({"joints": spaces.Box(-1, 1, (2,), np.float64)}),
+            "pair": spaces.Tuple([spaces.Discrete(2), spaces.Discrete(3)]),
+        }
+    )
+    observe = ObservationMap(space)
+    keys = {"camera", "body/joints", "pair/0", "pair/1"}
+    sample = space.sample()
+    assert set(observe.spaces) == set(observe(sample)) == keys
+    del sample["camera"]
+    with pytest.raises(
+        ValueError, match=r"got the keys.*expected a dict with the keys"
+    ):
+        observe(sample)
+
+
+@pytest.mark.parametrize(
+    ("space", "text"),
+    [
+        (spaces.Text(5), "not supported"),
+        (spaces.Dict({"a": spaces.Box(0, 1, (2, 2, 2, 2))}), "'a'.*not supported"),
+        (spaces.Box(0, 255, (3, 84, 84), BYTE), "channels first"),
+    ],
+)
+def test_spaces_without_a_form_here_are_refused_with_advice(
+    space: Any, text: str
+) -> None:
+    with pytest.raises(ValueError, match=text + r"(.|\n)*gymnasium.wrappers"):
+        ObservationMap(space)
+
+
+def test_area_resizing_keeps_the_mean_and_whole_blocks() -> None:
+    image = np.random.default_rng(0).integers(0, 256, (128, 192, 3)).astype(BYTE)
+    # Bytes are rounded twice, once per axis.
+    want = image.reshape(64, 2, 64, 3, 3).mean((1, 3))
+    for channels in (3, 2):
+        got = images.resize(image[..., :channels], (64, 64, channels))
+        np.testing.assert_allclose(got, want[..., :channels], atol=1)
+    got = images.resize(image.astype(FLOAT), (64, 64, 3))
+    np.testing.assert_allclose(got, want, rtol=1e-4)
+
+
+def test_gray_is_the_luminance_and_size_can_be_chosen_or_left() -> None:
+    space = spaces.Box(0, 255, (40, 40, 3), BYTE)
+    gray = ObservationMap(space, size=None, grayscale=True)
+    image = np.zeros((40, 40, 3), BYTE) + np.array([100, 50, 200], BYTE)
+    assert gray.spaces["image"].shape == (40, 40, 1)
+    np.testing.assert_array_equal(gray(image)["image"], 82)  # 29.9 + 29.35 + 22.8
+    assert ObservationMap(space, size=32).spaces["image"].shape == (32, 32, 3)
+
+
+def test_small_pictures_are_enlarged_for_people() -> None:
+    frame = np.eye(10, dtype=bool)
+    picture = images.to_picture(frame)
+    assert picture.shape == (160, 160, 3) and set(np.unique(picture)) == {0, 255}
+    np.testing.assert_array_equal(picture[::16, ::16, 0] > 0, frame)
+
+
+@pytest.mark.parametrize(
+    "native",
+    [
+        spaces.Discrete(4, start=-1),
+        spaces.MultiDiscrete([2, 3], start=[1, 2]),
+        spaces.Box(-3, 5, (2, 2), np.float64),
+    ],
+)
+def test_the_bounds_of_what_agents_send_meet_the_bounds_of_the_environment(
+    native: Any,
+) -> None:
+    space = actions.canonical_space(native)
+    space.seed(0)
+    for _ in range(20):
+        action = actions.check_action(space, np.stack([space.sample()]), 1)
+        assert native.contains(actions.to_native(native, action[0]))
+    assert not actions.zero_action(space, 2).any()
+
+
+@pytest.mark.parametrize("native", [spaces.MultiBinary(2), spaces.Box(0, 9, (1,), int)])
+def test_action_spaces_without_a_form_here_are_refused(native: Any) -> None:
+    with pytest.raises(ValueError, match="not supported"):
+        actions.canonical_space(native)
