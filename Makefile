@@ -66,7 +66,7 @@ $(READY): setup.cfg pyproject.toml constraints.txt
 	else \
 	  echo "No working Python 3.11, 3.12 or 3.13 was found: install one (Debian, Ubuntu: sudo apt install python3 python3-venv; macOS: brew install python@3.12) or name one with make PYTHON=/path/to/python."; \
 	fi >&2; exit 1
-	@echo "==> Installing TensorFlow, Keras and the environments into $(VENV): about a minute, 2.5 GB on disk"
+	@echo "==> Installing TensorFlow, Keras and the environments into $(VENV): about a minute, 3.5 GB on disk"
 	@$(RUN) -m pip --version >/dev/null 2>&1 || $(RUN) -m ensurepip --default-pip >/dev/null
 	@$(RUN) -m uv --version >/dev/null 2>&1 || $(RUN) -m pip install --quiet -c constraints.txt uv 2>/dev/null \
 	  || echo "==> uv cannot be installed here: pip does the work, more slowly"

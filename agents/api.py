@@ -52,6 +52,7 @@ class Agent(abc.ABC):
         seed: Seeds weights, batches and noise.
         config: A frozen dataclass.
         spaces: The spaces of one row, as the environment gave them.
+        lock: Held on the folder the agent was loaded from to learn on.
         env_steps: Environment steps observed (reset rows are none), over all rows.
         updates: Updates made.
         collect_mode: The mode in which to act while collecting data ('random' while the replay is filled).
@@ -62,6 +63,7 @@ class Agent(abc.ABC):
     seed: int = 0
     config: Any = None
     spaces: Spaces
+    lock: Any = None
     env_steps: int = 0
     updates: int = 0
     collect_mode: Mode = "sample"
@@ -110,8 +112,10 @@ class Agent(abc.ABC):
     def get_state(self) -> Tree:
         """Returns all that training needs to go on: weights, optimizers, counters, replay."""
 
-    def close(self) -> None:  # noqa: B027
-        """Ends threads; may be called twice."""
+    def close(self) -> None:
+        """Ends threads and releases the folder; may be called twice."""
+        if self.lock is not None:
+            self.lock.release()
 
     @abc.abstractmethod
     def set_state(self, tree: Tree, learn: bool = True) -> None:

@@ -171,7 +171,11 @@ class OffPolicyAgent(Agent):
             self.replay.set_state(tree["replay"]["content"])
 
     def close(self) -> None:
-        """Ends the sampler thread; may be called twice."""
+        """Ends the sampler thread and releases the folder; may be called twice."""
+        super().close()
+        self._close_sampler()
+
+    def _close_sampler(self) -> None:
         if self._sampler is not None:
             self._sampler.close()
             self._sampler = None
@@ -220,7 +224,7 @@ class OffPolicyAgent(Agent):
             prioritize_ends=config.prioritize_ends,
             seed=self.seed,
         )
-        self.close()
+        self._close_sampler()
         self._sampler = Sampler(self.replay, config.batch_size)
 
     def _row_spec(self) -> rows_lib.RowSpec:

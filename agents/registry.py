@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from agents import config as config_lib
 from agents.api import Agent, Spaces, Tree
-from agents.checkpoint import Checkpoints
+from agents.checkpoint import Checkpoints, lock
 from agents.version import VERSION
 
 _AGENTS = {"dreamerv2": ("agents.dreamerv2", "DreamerV2")}
@@ -132,11 +132,13 @@ def load(folder: str | os.PathLike[str], learn: bool = False) -> Agent:
 
     Args:
         folder: What `agent.save` or a training run left.
-        learn: True restores optimizers and replay too, to train on in that folder; False what acting needs.
+        learn: True restores optimizers and replay too, to train on in that folder, which it locks until
+            `agent.close()`; False only what acting needs.
 
     Raises:
         FileNotFoundError: If there is no saved agent in the folder.
         DamagedError: If every checkpoint is damaged.
+        LogdirInUse: If `learn` is True and another process trains there.
     """
     path = pathlib.Path(folder)
     saved = read_config(path)
@@ -150,6 +152,8 @@ def load(folder: str | os.PathLike[str], learn: bool = False) -> Agent:
         path if learn else None,
     )
     checkpoints = Checkpoints(path / "checkpoints")
+    if learn:
+        agent.lock = lock(path)
     step = checkpoints.restore(lambda tree: agent.set_state(tree["agent"], learn))
     if step is None:
         raise FileNotFoundError(

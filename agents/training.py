@@ -40,9 +40,9 @@ class RunConfig:
         False, "All 18 Atari actions, not the minimal set."
     )
     parallel: str = option(
-        "sync",
-        "Environments in this process, or one process each.",
-        ("sync", "process"),
+        "auto",
+        "Environments in this process, or one process each; 'auto' is the suite's own.",
+        ("auto", "sync", "process"),
     )
     log_every: int = option(1_000, "Steps between lines of metrics.jsonl.")
     save_every: int = option(
@@ -106,6 +106,7 @@ def settings(
         RunConfig, {key: value for key, value in values.items() if key not in of_agent}
     )
     _check_run(run)
+    envs_lib.check_name(run.env)
     config = registry.resolve(
         agent,
         preset,

@@ -4,10 +4,10 @@ import gymnasium
 
 from envs.api import Spaces, Step, VectorEnv
 from envs.errors import EnvError
-from envs.make import make
+from envs.make import check_name, make
 
 __zoo__ = "latent-agent-zoo"
-__all__ = ["EnvError", "Spaces", "Step", "VectorEnv", "make"]
+__all__ = ["EnvError", "Spaces", "Step", "VectorEnv", "check_name", "make"]
 
 gymnasium.register("zoo/Catch-v0", "envs.catch:Catch")
 gymnasium.register("zoo/Counting-v0", "envs.counting:Counting")

@@ -100,7 +100,7 @@ class Counting(gymnasium.Env):
         longest: Steps of the longest episode.
     """
 
-    metadata = {"render_modes": ["rgb_array"], "render_fps": 8}  # noqa: RUF012
+    metadata = {"render_modes": ["rgb_array"], "render_fps": 8}
 
     def __init__(
         self,

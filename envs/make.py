@@ -69,6 +69,20 @@ def make(
     return build(name, rest, num_envs, seed, common, **options)
 
 
+def check_name(name: str) -> None:
+    """Raises what `make` would raise for a name that is unknown, or whose extra is missing; builds nothing."""
+    _check_arguments(name, 1, None)
+    suite, _, rest = name.partition(":")
+    if suite == "atari":
+        find_rom(rest)
+    elif suite == "gym":
+        _find_spec(name, rest)
+    elif suite in _KNOWN:
+        _require_known(name, rest, _KNOWN[suite]())
+    else:
+        _find_factory(name)
+
+
 def _atari(
     name: str,
     rest: str,
@@ -106,7 +120,7 @@ def _atari(
 def _minatar(
     name: str, rest: str, num_envs: int, seed: int, common: dict, **options: Any
 ) -> VectorEnv:
-    _require_known(name, rest, minatar.register())
+    _require_known(name, rest, _KNOWN["minatar"]())
     make_env = partial(minatar.make_env, rest)
     return GymEnvs(name, make_env, num_envs, seed, **common, **options)
 
@@ -121,7 +135,7 @@ def _minigrid(
     rgb: bool = False,
     **options: Any,
 ) -> VectorEnv:
-    _require_known(name, rest, minigrid.register())
+    _require_known(name, rest, _KNOWN["minigrid"]())
     make_env = partial(minigrid.make_env, rest, rgb)
     return GymEnvs(name, make_env, num_envs, seed, **common, **options)
 
@@ -136,8 +150,7 @@ def _zoo(
     kwargs: dict[str, Any] | None = None,
     **options: Any,
 ) -> VectorEnv:
-    own = [key.removeprefix(ZOO) for key in gymnasium.registry if key.startswith(ZOO)]
-    _require_known(name, rest, own)
+    _require_known(name, rest, _KNOWN["zoo"]())
     return _gym(name, ZOO + rest, num_envs, seed, common, kwargs=kwargs, **options)
 
 
@@ -190,6 +203,15 @@ def _module(
     return ResetMaskEnvs(name, made, seed)
 
 
+def _own_names() -> list[str]:
+    return [key.removeprefix(ZOO) for key in gymnasium.registry if key.startswith(ZOO)]
+
+
+_KNOWN: dict[str, Callable[[], list[str]]] = {
+    "minatar": minatar.register,
+    "minigrid": minigrid.register,
+    "zoo": _own_names,
+}
 SUITES: dict[str, Callable[..., VectorEnv]] = {
     "atari": _atari,
     "gym": _gym,

@@ -28,7 +28,7 @@ class Turn(NamedTuple):
     terminated: np.ndarray
     truncated: np.ndarray
     is_first: np.ndarray
-    info: dict[str, np.ndarray] = {}  # noqa: RUF012
+    info: dict[str, np.ndarray] = {}
 
 
 @runtime_checkable

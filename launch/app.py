@@ -3,16 +3,13 @@
 import launch.origin  # noqa: F401
 
 import dataclasses
-import os
 import sys
 from collections.abc import Callable
 from typing import Any
 
 from absl import app, flags
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-
+import envs
 from agents import registry, training
 
 flags.DEFINE_bool(
@@ -89,6 +86,7 @@ def run_settings(agent: str, default_preset: Callable[[str], str]) -> training.S
             raise ValueError("--frames and --env_steps both came; give one")
         overrides["env_steps"] = -(-values.frames // _frames_per_step(overrides))
     env = overrides.get("env", training.RunConfig.env)
+    envs.check_name(env)
     preset = values.preset or default_preset(env)
     return training.settings(
         agent, preset=preset, ablate=values.ablate, fresh=values.fresh, **overrides

@@ -9,7 +9,7 @@ import launch.origin  # noqa: F401
 from absl import flags
 
 from agents import training
-from launch import app
+from launch import app, tensorflow_log
 
 _SUITE_PRESETS = {
     "atari": "atari",
@@ -42,7 +42,9 @@ HOURS_PER_MILLION_FRAMES = 6.0  # atari_small on two cores: scores/benchmark
 
 def main() -> None:
     """Runs what the flags say."""
-    training.train(app.run_settings("dreamerv2", default_preset))
+    settings = app.run_settings("dreamerv2", default_preset)
+    tensorflow_log.load()
+    training.train(settings)
 
 
 def cli() -> None:
@@ -51,6 +53,7 @@ def cli() -> None:
 
 
 def _has_gpu() -> bool:
+    tensorflow_log.load()
     import tensorflow as tf
 
     return bool(tf.config.list_physical_devices("GPU"))

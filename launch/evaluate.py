@@ -7,7 +7,7 @@ import json
 from absl import flags
 
 from agents import evaluation
-from launch import app
+from launch import app, tensorflow_log
 
 _LOGDIR = flags.DEFINE_string("logdir", None, "Folder of the run.")
 _EPISODES = flags.DEFINE_integer(
@@ -33,6 +33,7 @@ def main() -> None:
 
     if not _LOGDIR.value:
         raise ValueError("--logdir is missing: which run is to be evaluated?")
+    tensorflow_log.load()
     with Progress(transient=True) as progress:
         task = progress.add_task("evaluating", total=_EPISODES.value)
         result = evaluation.evaluate(

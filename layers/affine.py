@@ -24,4 +24,4 @@ def affine(dense: keras.layers.Dense, x: tf.Tensor, dtype: str) -> tf.Tensor:
     else:
         y = tf.tensordot(x, kernel, 1)
     y = tf.cast(y, tf.float32)
-    return y + dense.bias.value if dense.use_bias else y
+    return y + tf.cast(dense.bias.value, tf.float32) if dense.use_bias else y

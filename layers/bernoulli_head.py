@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from estimators import bernoulli_log_prob, uniform_noise
 from layers.head import Head
+from layers.leading import Shape
 
 
 @keras.saving.register_keras_serializable("zoo")
@@ -27,7 +28,7 @@ class BernoulliHead(Head):
         super().__init__(**kwargs)
         self.dense = self._dense(1, "dense")
 
-    def build(self, shape: tuple[int | None, ...]) -> None:
+    def build(self, shape: Shape) -> None:
         self.dense.build(shape)
 
     def call(self, features: tf.Tensor) -> tf.Tensor:

@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from layers import leading
+from layers.leading import Shape
 from layers.mlp import make_norm
 from layers.transposed_conv2d import TransposedConv2D
 
@@ -72,9 +73,9 @@ class ConvDecoder(keras.layers.Layer):
         ]
         self.norms = [make_norm(norm, f"norm_{i}") for i in range(len(channels))]
 
-    def build(self, shape: tuple[int | None, ...]) -> None:
+    def build(self, shape: Shape) -> None:
         self.dense.build(shape)
-        before: tuple[int | None, ...] = (None, 1, 1, 32 * self.depth)
+        before: Shape = (None, 1, 1, 32 * self.depth)
         for i, conv in enumerate(self.convs):
             conv.build(before)
             before = conv.compute_output_shape(before)

@@ -7,6 +7,7 @@ import keras
 import tensorflow as tf
 
 from layers import leading
+from layers.leading import Shape
 from layers.mlp import make_norm
 
 
@@ -57,7 +58,7 @@ class ConvEncoder(keras.layers.Layer):
         ]
         self.norms = [make_norm(norm, f"norm_{i}") for i in range(len(self.kernels))]
 
-    def build(self, shape: tuple[int | None, ...]) -> None:
+    def build(self, shape: Shape) -> None:
         maps = self._maps(shape)
         for conv, norm, before, after in zip(
             self.convs, self.norms, maps, maps[1:], strict=False
@@ -66,10 +67,10 @@ class ConvEncoder(keras.layers.Layer):
             if norm is not None:
                 norm.build(after)
 
-    def _maps(self, shape: tuple[int | None, ...]) -> list[tuple[int | None, ...]]:
+    def _maps(self, shape: Shape) -> list[Shape]:
         """The shapes of the image and of every map after it, [None, h, w, c]."""
         height, width = shape[-3:-1]
-        maps: list[tuple[int | None, ...]] = [(None, *shape[-3:])]
+        maps: list[Shape] = [(None, *shape[-3:])]
         for i, kernel in enumerate(self.kernels):
             height, width = (height - kernel) // 2 + 1, (width - kernel) // 2 + 1
             if min(height, width) < 1:
@@ -90,9 +91,7 @@ class ConvEncoder(keras.layers.Layer):
         x = tf.reshape(x, [-1, math.prod(x.shape[1:])])
         return tf.cast(restore(x), self.compute_dtype)
 
-    def compute_output_shape(
-        self, shape: tuple[int | None, ...]
-    ) -> tuple[int | None, ...]:
+    def compute_output_shape(self, shape: Shape) -> Shape:
         _, height, width, channels = self._maps(tuple(shape))[-1]
         return (*shape[:-3], height * width * channels)
 

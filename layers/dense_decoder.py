@@ -7,6 +7,7 @@ import keras
 import tensorflow as tf
 
 from layers import leading
+from layers.leading import Shape
 from layers.mlp import MLP
 
 
@@ -46,7 +47,7 @@ class DenseDecoder(keras.layers.Layer):
             name="mlp",
         )
 
-    def build(self, shape: tuple[int | None, ...]) -> None:
+    def build(self, shape: Shape) -> None:
         self.mlp.build(shape)
 
     def call(self, features: tf.Tensor) -> tf.Tensor:

@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from layers.affine import affine
+from layers.leading import Shape
 from layers.mlp import LAYER_NORM_EPSILON
 
 
@@ -56,7 +57,7 @@ class LayerNormGRUCell(keras.layers.Layer):
         """float32, the dtype of states and results; `product_dtype` follows the policy."""
         return "float32"
 
-    def build(self, shape: tuple[int | None, ...]) -> None:
+    def build(self, shape: Shape) -> None:
         self.dense.build((None, shape[-1] + self.units))
         if self.norm is not None:
             self.norm.build((None, 3 * self.units))

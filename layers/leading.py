@@ -1,8 +1,11 @@
 """Leading dimensions: merged around nets that want exactly one, then restored."""
 
 from collections.abc import Callable
+from typing import Any
 
 import tensorflow as tf
+
+Shape = tuple[Any, ...]  # sizes; None where unknown
 
 
 def merge(

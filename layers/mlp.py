@@ -5,11 +5,13 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from layers.leading import Shape
+
 NORMS = ("none", "layer")
 LAYER_NORM_EPSILON = 1e-3
 
 
-def make_norm(norm: str, name: str) -> keras.layers.Layer | None:
+def make_norm(norm: str, name: str) -> Any:
     """Returns the layer norm (float32, epsilon 1e-3) for 'layer', None for 'none'.
 
     Raises:
@@ -68,7 +70,7 @@ class MLP(keras.layers.Layer):
         ]
         self.norms = [make_norm(norm, f"norm_{i}") for i in range(len(self.units))]
 
-    def build(self, shape: tuple[int | None, ...]) -> None:
+    def build(self, shape: Shape) -> None:
         for i, dense in enumerate(self.dense):
             dense.build(shape)
             shape = (*shape[:-1], dense.units)
@@ -85,9 +87,7 @@ class MLP(keras.layers.Layer):
             x = self.dense[-1](x)
         return tf.cast(x, self.compute_dtype)
 
-    def compute_output_shape(
-        self, shape: tuple[int | None, ...]
-    ) -> tuple[int | None, ...]:
+    def compute_output_shape(self, shape: Shape) -> Shape:
         return (*shape[:-1], self.dense[-1].units)
 
     def get_config(self) -> dict[str, Any]:

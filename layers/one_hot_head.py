@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from estimators import gumbel_noise, onehot_straight_through
 from layers.head import Head
+from layers.leading import Shape
 
 
 @keras.saving.register_keras_serializable("zoo")
@@ -31,7 +32,7 @@ class OneHotHead(Head):
         self.classes = classes
         self.dense = self._dense(classes, "dense")
 
-    def build(self, shape: tuple[int | None, ...]) -> None:
+    def build(self, shape: Shape) -> None:
         self.dense.build(shape)
 
     def call(self, features: tf.Tensor) -> tf.Tensor:

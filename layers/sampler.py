@@ -5,6 +5,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from layers.leading import Shape
+
 
 class Sampler(keras.layers.Layer):
     """Base of layers that draw over the last axis [..., K] and return [..., K] float32."""
@@ -14,7 +16,7 @@ class Sampler(keras.layers.Layer):
         self.seed = seed
         self._generator = keras.random.SeedGenerator(seed)
 
-    def build(self, shape: tuple[int | None, ...]) -> None:
+    def build(self, shape: Shape) -> None:
         if shape[-1] is None or shape[-1] < 2:
             raise ValueError(
                 f"{self.name} got logits of shape {tuple(shape)}; the last axis must be "

@@ -7,6 +7,7 @@ import keras
 import tensorflow as tf
 
 from layers import leading
+from layers.leading import Shape
 from layers.mlp import make_norm
 
 
@@ -52,7 +53,7 @@ class SmallConvEncoder(keras.layers.Layer):
         ]
         self.norms = [make_norm(norm, f"norm_{i}") for i in range(layers)]
 
-    def build(self, shape: tuple[int | None, ...]) -> None:
+    def build(self, shape: Shape) -> None:
         before = (None, *shape[-3:])
         for conv, norm in zip(self.convs, self.norms, strict=True):
             conv.build(before)
@@ -69,9 +70,7 @@ class SmallConvEncoder(keras.layers.Layer):
         x = tf.reshape(x, [-1, math.prod(x.shape[1:])])
         return tf.cast(restore(x), self.compute_dtype)
 
-    def compute_output_shape(
-        self, shape: tuple[int | None, ...]
-    ) -> tuple[int | None, ...]:
+    def compute_output_shape(self, shape: Shape) -> Shape:
         return (*shape[:-3], shape[-3] * shape[-2] * self.depth)
 
     def get_config(self) -> dict[str, Any]:

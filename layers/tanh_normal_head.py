@@ -8,6 +8,7 @@ import keras
 import tensorflow as tf
 
 from layers.head import Head
+from layers.leading import Shape
 
 HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 EDGE = 1 - 1e-6  # values are moved inside before their inverse hyperbolic tangent
@@ -57,7 +58,7 @@ class TanhNormalHead(Head):
         self.mean_dense = self._dense(size, "mean")
         self.std_dense = self._dense(size, "std")
 
-    def build(self, shape: tuple[int | None, ...]) -> None:
+    def build(self, shape: Shape) -> None:
         self.mean_dense.build(shape)
         self.std_dense.build(shape)
 

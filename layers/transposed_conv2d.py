@@ -6,6 +6,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from layers.leading import Shape
+
 NARROW = 4  # up to so many output channels the subpixel form is the faster one (CPU)
 
 
@@ -42,7 +44,7 @@ class TransposedConv2D(keras.layers.Layer):
         self.filters = filters
         self.kernel_size = kernel_size
 
-    def build(self, shape: tuple[int | None, ...]) -> None:
+    def build(self, shape: Shape) -> None:
         k = self.kernel_size
         self.kernel = self.add_weight(
             shape=(k, k, self.filters, shape[-1]),
@@ -63,9 +65,7 @@ class TransposedConv2D(keras.layers.Layer):
             y = _wide(inputs, kernel)
         return tf.nn.bias_add(y, tf.convert_to_tensor(self.bias))
 
-    def compute_output_shape(
-        self, shape: tuple[int | None, ...]
-    ) -> tuple[int | None, ...]:
+    def compute_output_shape(self, shape: Shape) -> Shape:
         height, width = (2 * (side - 1) + self.kernel_size for side in shape[1:3])
         return (shape[0], height, width, self.filters)
 

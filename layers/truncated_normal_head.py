@@ -10,6 +10,7 @@ import tensorflow as tf
 from estimators import uniform_noise
 from estimators.straight_through import replace_gradient
 from layers.head import Head
+from layers.leading import Shape
 
 HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 EDGE = 1 - 1e-6  # samples stay inside, where every log-probability is finite
@@ -53,7 +54,7 @@ class TruncatedNormalHead(Head):
         self.mean_dense = self._dense(size, "mean")
         self.std_dense = self._dense(size, "std")
 
-    def build(self, shape: tuple[int | None, ...]) -> None:
+    def build(self, shape: Shape) -> None:
         self.mean_dense.build(shape)
         self.std_dense.build(shape)
 
@@ -71,7 +72,8 @@ class TruncatedNormalHead(Head):
         """tfd.TruncatedNormal, the actions independent, samples clipped as in `sample`."""
         from layers.distributions import clipped_truncated_normal
 
-        return clipped_truncated_normal(*tf.split(parameters, 2, -1), EDGE)
+        mean, std = tf.split(parameters, 2, -1)
+        return clipped_truncated_normal(mean, std, EDGE)
 
     def sample(self, parameters: tf.Tensor, noise: tf.Tensor) -> tf.Tensor:
         """[..., A] from uniform noise [..., A]."""

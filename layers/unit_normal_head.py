@@ -10,6 +10,7 @@ import tensorflow as tf
 from estimators import unit_normal_log_prob
 from layers import leading
 from layers.head import Head
+from layers.leading import Shape
 
 
 @keras.saving.register_keras_serializable("zoo")
@@ -32,7 +33,7 @@ class UnitNormalHead(Head):
         self.event_rank = len(self.shape)
         self.dense = self._dense(math.prod(self.shape), "dense")
 
-    def build(self, shape: tuple[int | None, ...]) -> None:
+    def build(self, shape: Shape) -> None:
         self.dense.build(shape)
 
     def call(self, features: tf.Tensor) -> tf.Tensor:
