@@ -2,7 +2,7 @@
 
 import abc
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -53,6 +53,9 @@ class Agent(abc.ABC):
         config: A frozen dataclass.
         spaces: The spaces of one row, as the environment gave them.
         lock: Held on the folder the agent was loaded from to learn on.
+        replay: The replay, of an agent that has one.
+        parameters: The number of trainable parameters.
+        on_update: Called by `train` with (updates made, updates due) after each.
         env_steps: Environment steps observed (reset rows are none), over all rows.
         updates: Updates made.
         collect_mode: The mode in which to act while collecting data ('random' while the replay is filled).
@@ -64,6 +67,9 @@ class Agent(abc.ABC):
     config: Any = None
     spaces: Spaces
     lock: Any = None
+    replay: Any = None
+    parameters: int = 0
+    on_update: Callable[[int, int], None] | None = None
     env_steps: int = 0
     updates: int = 0
     collect_mode: Mode = "sample"
@@ -98,6 +104,10 @@ class Agent(abc.ABC):
 
     def updates_due(self) -> int:
         """Returns how many updates the next `train` makes."""
+        return 0
+
+    def replay_bytes(self) -> int:
+        """Returns the size in bytes of a full replay."""
         return 0
 
     @abc.abstractmethod

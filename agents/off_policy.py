@@ -3,7 +3,7 @@
 import abc
 import pathlib
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 import numpy as np
@@ -78,7 +78,6 @@ class OffPolicyAgent(Agent):
         self.seed = seed
         self.folder = None if folder is None else pathlib.Path(folder)
         self.replay: Replay | None = None
-        self.on_update: Callable[[int, int], None] | None = None
         self._sampler: Sampler | None = None
 
     @property

@@ -56,7 +56,7 @@ def resolve(
     from agents.training import RunConfig
 
     parts = entry(name)
-    values = config_lib.overlay(parts.presets, preset) | parts.ablate(ablate)
+    values = config_lib.overlay(parts.presets, preset) | dict(parts.ablate(ablate))
     of_run = config_lib.names(RunConfig) - config_lib.names(parts.config)
     values = {key: value for key, value in values.items() if key not in of_run}
     return config_lib.resolve(parts.config, values | dict(overrides))
@@ -143,7 +143,7 @@ def load(folder: str | os.PathLike[str], learn: bool = False) -> Agent:
     path = pathlib.Path(folder)
     saved = read_config(path)
     parts = entry(saved["agent"])
-    config = config_lib.resolve(parts.config, saved["config"])
+    config: Any = config_lib.resolve(parts.config, saved["config"])
     agent = build(
         saved["agent"],
         Spaces.from_json(saved["spaces"]),

@@ -231,9 +231,12 @@ class Run:
                 seed=_segment_seed(config.seed, start),
             ):
                 self._on_event(event)
-                if self.stopped_by:
+                if self._stopping():
                     break
             self._save()
+
+    def _stopping(self) -> bool:
+        return self.stopped_by != 0
 
     def close(self) -> None:
         """Closes environments and threads."""
@@ -343,7 +346,7 @@ class Run:
             "triggers": {key: every.get_state() for key, every in self._should.items()},
         }
         self._checkpoints.save(self.agent.env_steps, tree)
-        if getattr(self.agent, "replay", None) is not None:
+        if self.agent.replay is not None:
             kept = [
                 saved["agent"]["replay"] for saved in self._checkpoints.trees_kept()
             ]
@@ -362,7 +365,7 @@ class Run:
             self._should[key].set_state(state)
 
     def _replay_size(self) -> Mapping[str, float]:
-        replay = getattr(self.agent, "replay", None)
+        replay = self.agent.replay
         if replay is None:
             return {}
         return {

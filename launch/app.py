@@ -85,7 +85,7 @@ def run_settings(agent: str, default_preset: Callable[[str], str]) -> training.S
         if "env_steps" in overrides:
             raise ValueError("--frames and --env_steps both came; give one")
         overrides["env_steps"] = -(-values.frames // _frames_per_step(overrides))
-    env = overrides.get("env", training.RunConfig.env)
+    env = str(overrides.get("env", training.RunConfig.env))
     envs.check_name(env)
     preset = values.preset or default_preset(env)
     return training.settings(
@@ -101,16 +101,17 @@ def _frames_per_step(overrides: dict[str, Any]) -> int:
 
 def _define(field: dataclasses.Field) -> None:
     text, choices = field.metadata["help"], field.metadata["choices"]
+    default: Any = field.default
     if choices:
-        flags.DEFINE_enum(field.name, field.default, list(choices), text)
-    elif isinstance(field.default, bool):
-        flags.DEFINE_bool(field.name, field.default, text)
-    elif isinstance(field.default, int):
-        flags.DEFINE_integer(field.name, field.default, text)
-    elif isinstance(field.default, float):
-        flags.DEFINE_float(field.name, field.default, text)
-    else:
-        flags.DEFINE_string(field.name, field.default, text)
+        flags.DEFINE_enum(field.name, default, list(choices), text)
+        return
+    kinds: dict[type, Callable[..., Any]] = {
+        bool: flags.DEFINE_bool,
+        int: flags.DEFINE_integer,
+        float: flags.DEFINE_float,
+        str: flags.DEFINE_string,
+    }
+    kinds[type(default)](field.name, default, text)
 
 
 def _expected() -> tuple[type[BaseException], ...]:

@@ -63,7 +63,9 @@ def main() -> None:
     if dreams:
         print(f"  dream    {dreams[-1]}  (first 5 frames seen, the rest imagined)")
     if result["mean"] < BAR:
-        raise SystemExit(f"expected at least {BAR}: please report this with `python -m launch.doctor`")
+        raise SystemExit(
+            f"expected at least {BAR}: please report this with `python -m launch.doctor`"
+        )
 
 
 def _step_of(path: pathlib.Path) -> int:

@@ -3,10 +3,12 @@
 import launch.origin  # noqa: F401
 
 import json
+from typing import cast
 
 from absl import flags
 
 from agents import evaluation
+from agents.api import Mode
 from launch import app, tensorflow_log
 
 _LOGDIR = flags.DEFINE_string("logdir", None, "Folder of the run.")
@@ -40,7 +42,7 @@ def main() -> None:
             _LOGDIR.value,
             episodes=_EPISODES.value,
             seed=_SEED.value,
-            mode=_MODE.value,
+            mode=cast(Mode, _MODE.value),
             num_envs=_NUM_ENVS.value,
             env=_ENV.value,
             video_path=_VIDEO.value,

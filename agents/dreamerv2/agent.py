@@ -168,7 +168,7 @@ class DreamerV2(OffPolicyAgent):
         }
 
     @property
-    def parameters(self) -> int:
+    def parameters(self) -> int:  # type: ignore[override]
         """The number of trainable parameters, the slow critic not counted."""
         return sum(
             int(np.prod(variable.shape))

@@ -51,7 +51,7 @@ class Behavior:
     def __init__(self, spaces: Spaces, config: DreamerV2Config, dtype: str) -> None:
         self.config = config
         self.discrete = isinstance(spaces.action, gymnasium.spaces.Discrete)
-        if self.discrete:
+        if isinstance(spaces.action, gymnasium.spaces.Discrete):
             head = layers.OneHotHead(int(spaces.action.n), dtype=dtype)
         else:
             assert spaces.action.shape is not None

@@ -79,7 +79,7 @@ def _error(
     predicted: dict[str, tf.Tensor], truth: dict[str, tf.Tensor], mask: tf.Tensor
 ) -> tf.Tensor:
     """Returns the mean squared error per step over rows that are still in their episode, [10]."""
-    total = 0.0
+    total = tf.zeros(tf.shape(mask))
     for key, value in truth.items():
         squared = tf.math.squared_difference(predicted[key], value)
         axes = list(range(2, value.shape.rank))

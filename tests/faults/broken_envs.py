@@ -29,7 +29,7 @@ class Broken(gymnasium.Env):
         where: 'step', 'reset' or 'init'.
     """
 
-    metadata = {"render_modes": []}  # noqa: RUF012
+    metadata = {"render_modes": []}
 
     def __init__(self, fault: str = "none", where: str = "step"):
         self.observation_space = spaces.Box(-1.0, 1.0, (2,), np.float32)
