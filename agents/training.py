@@ -4,9 +4,11 @@ import contextlib
 import dataclasses
 import pathlib
 import re
+import shlex
 import shutil
 import signal
 import sys
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -52,6 +54,9 @@ class RunConfig:
     eval_episodes: int = option(4, "Episodes per evaluation.")
     video_every: int = option(10_000, "Steps between videos; 0 for none.")
     keep: int = option(3, "Checkpoints kept.")
+    minutes: float = option(
+        0.0, "Stop after so many minutes and save; 0 for no such limit."
+    )
 
 
 # What may differ when a run is resumed: nothing here changes what is learned.
@@ -62,6 +67,7 @@ FREE_TO_CHANGE = {
     "keep",
     "log_every",
     "logdir",
+    "minutes",
     "video_every",
 }
 
@@ -221,7 +227,10 @@ class Run:
     def train(self) -> None:
         """Runs segments, each from a reset to a save."""
         agent, config = self.agent, self.config
-        while agent.env_steps < config.env_steps and not self.stopped_by:
+        self._started = time.monotonic()
+        while agent.env_steps < config.env_steps and not (
+            self._stopping() or self._time_is_up()
+        ):
             start = agent.env_steps
             until = (start // config.save_every + 1) * config.save_every
             for event in driver.run(
@@ -231,9 +240,13 @@ class Run:
                 seed=_segment_seed(config.seed, start),
             ):
                 self._on_event(event)
-                if self._stopping():
+                if self._stopping() or self._time_is_up():
                     break
             self._save()
+
+    def _time_is_up(self) -> bool:
+        minutes = (time.monotonic() - self._started) / 60
+        return 0 < self.config.minutes <= minutes
 
     def _stopping(self) -> bool:
         return self.stopped_by != 0
@@ -247,14 +260,13 @@ class Run:
 
     def farewell(self) -> None:
         """Prints what to do next."""
-        module, logdir = self.settings.agent, self.settings.logdir
+        logdir = self.settings.logdir
         done = self.agent.env_steps >= self.config.env_steps
-        command = " ".join(["python -m", f"launch.{module}", *sys.argv[1:]])
         print(
             f"\n{'Finished' if done else 'Stopped'} at step {self.agent.env_steps:,}."
         )
         if not done:
-            print(f"  resume    {command}")
+            print(f"  resume    {_command()}")
         print(f"  evaluate  python -m launch.evaluate --logdir={logdir}")
         print(f"  plot      python -m launch.plot --logdirs={logdir}")
         print(f"  videos    {logdir / 'videos'}")
@@ -468,6 +480,13 @@ def _stop_on_signals(run: Run) -> Iterator[None]:
     finally:
         for number, handler in handlers.items():
             signal.signal(number, handler)
+
+
+def _command() -> str:
+    """Returns the command that runs this process again."""
+    spec = getattr(sys.modules["__main__"], "__spec__", None)
+    start = f"python -m {spec.name}" if spec else f"python {sys.argv[0]}"
+    return shlex.join([*start.split(), *sys.argv[1:]])
 
 
 def _segment_seed(seed: int, env_steps: int) -> int:

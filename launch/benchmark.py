@@ -1,0 +1,109 @@
+"""Measures speed and memory: `python -m launch.benchmark --suite=dreamerv2 [--json=FILE]`.
+
+Each case runs in a process of its own, so that its peak memory is its own. On a machine that others use, quote CPU
+seconds and ratios from one run, not wall time.
+"""
+
+import launch.origin  # noqa: F401
+
+import json
+import os
+import pathlib
+import platform
+import subprocess
+import sys
+from typing import Any
+
+from absl import flags
+
+from launch import app, benchmark_dreamerv2, tensorflow_log
+
+SUITES = {"dreamerv2": benchmark_dreamerv2.CASES}
+
+_SUITE = flags.DEFINE_enum("suite", "dreamerv2", sorted(SUITES), "What to measure.")
+_ONLY = flags.DEFINE_list(
+    "only", [], "Only the cases whose name starts with one of these."
+)
+_JSON = flags.DEFINE_string("json", "", "Write the measurements there.")
+_REPEATS = flags.DEFINE_integer("repeats", 10, "Updates timed per case.", lower_bound=1)
+_CASE = flags.DEFINE_string(
+    "case", "", "Run this one case here and print JSON (used by the command itself)."
+)
+
+
+def main() -> None:
+    """Runs the cases one after another and prints a table."""
+    cases = SUITES[_SUITE.value]
+    if _CASE.value:
+        tensorflow_log.load()
+        print(json.dumps(cases[_CASE.value](_REPEATS.value)))
+        return
+    chosen = [
+        name
+        for name in cases
+        if not _ONLY.value or any(name.startswith(part) for part in _ONLY.value)
+    ]
+    if not chosen:
+        raise ValueError(
+            f"no case starts with {_ONLY.value}; there are {', '.join(cases)}"
+        )
+    rows = []
+    for i, name in enumerate(chosen):
+        print(f"{i + 1}/{len(chosen)} {name}", file=sys.stderr, flush=True)
+        rows += _measure(name)
+    _print(rows)
+    if _JSON.value:
+        pathlib.Path(_JSON.value).write_text(json.dumps(rows, indent=2) + "\n")
+
+
+def machine() -> str:
+    """Returns the processor's features that matter and the number of cores."""
+    flags_line = ""
+    path = pathlib.Path("/proc/cpuinfo")
+    if path.exists():
+        lines = path.read_text().splitlines()
+        flags_line = next((line for line in lines if line.startswith("flags")), "")
+    units = [
+        name for name in ("avx512f", "avx512_bf16", "amx_bf16") if name in flags_line
+    ]
+    cores = (
+        len(os.sched_getaffinity(0))
+        if hasattr(os, "sched_getaffinity")
+        else os.cpu_count()
+    )
+    return " ".join([f"{cores} cores", platform.machine(), *units])
+
+
+def _measure(name: str) -> list[dict[str, Any]]:
+    command = [sys.executable, "-m", "launch.benchmark", f"--suite={_SUITE.value}"]
+    command += [f"--case={name}", f"--repeats={_REPEATS.value}"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(f"{name} failed:\n{done.stderr[-2000:]}")
+    found = json.loads(done.stdout.splitlines()[-1])
+    where = machine()
+    return [{"suite": _SUITE.value, "machine": where} | row for row in found]
+
+
+def _print(rows: list[dict[str, Any]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=f"{_SUITE.value} on {rows[0]['machine']}")
+    for column in ("name", "value", "unit", "better", "reference"):
+        table.add_column(column, justify="right" if column == "value" else "left")
+    for row in rows:
+        reference = "" if row["reference"] is None else f"{row['reference']:g}"
+        table.add_row(
+            row["name"], f"{row['value']:.4g}", row["unit"], row["better"], reference
+        )
+    Console().print(table)
+
+
+def cli() -> None:
+    """The console script."""
+    app.run(main)
+
+
+if __name__ == "__main__":
+    cli()
