@@ -14,6 +14,9 @@ from agents.dreamerv2.config import DreamerV2Config
 from estimators import kl
 from layers.rssm_cell import RSSMState
 
+# Losses of our own: an observation of such a name is reported as observation_<name>.
+_LOSSES = ("reward", "discount", "kl", "model", "actor", "critic")
+
 
 class Sequence(NamedTuple):
     """A batch of rows as the world model reads it, [T, B, ...].
@@ -181,7 +184,7 @@ class WorldModel:
         config = self.config
         shaping = features if config.image_gradients else tf.stop_gradient(features)
         result = {
-            key: tf.reduce_mean(
+            f"observation_{key}" if key in _LOSSES else key: tf.reduce_mean(
                 nets.normal_nll(sequence.observation[key], mean, mean.shape.rank - 2)
             )
             for key, mean in self.decoder(shaping).items()

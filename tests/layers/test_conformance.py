@@ -202,7 +202,7 @@ def test_a_training_step_changes_every_weight(case, policy):
         if case != "BernoulliHead"
         else [keras.Input(shape), keras.layers.Dense(shape[-1]), layer]
     )
-    model.compile(keras.optimizers.SGD(0.5), "mse", jit_compile=False)
+    model.compile(keras.optimizers.SGD(0.5), "mse", run_eagerly=True)
     x, y = batch_of(shape, 8), np.arange(8.0)
     if case.startswith("RSSMCell"):
         x[..., ACTIONS + EMBED] = 0
