@@ -4,10 +4,11 @@ import json
 import os
 import pathlib
 from collections.abc import Callable
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
+import envs as envs_lib
 from agents import config as config_lib
 from agents import driver, registry, training, video
 from agents.api import Agent, Mode, VectorEnv
@@ -76,16 +77,28 @@ def evaluate(
 
     Returns:
         JSON values: mean, std, every return and length, and what was evaluated how.
+
+    Raises:
+        FileNotFoundError: If the folder holds no run, or no checkpoint yet.
+        ValueError: On a bad argument, or an environment with other spaces.
     """
+    _check_arguments(episodes, mode)
     path = pathlib.Path(folder)
     saved = registry.read_config(path)
-    agent = registry.load(path)
-    run = config_lib.resolve(training.RunConfig, saved.get("run", {}))
-    if env:
-        run = config_lib.resolve(
-            training.RunConfig, saved.get("run", {}) | {"env": env}
+    settings = saved.get("run", {}) | ({"env": env} if env else {})
+    if "env" not in settings:
+        raise ValueError(
+            f"{path} was saved by `agent.save`, which knows no environment: name one with --env"
         )
+    run: Any = config_lib.resolve(training.RunConfig, settings)
+    envs_lib.check_name(run.env)
+    agent = registry.load(path)
     envs = training.make_envs(run, min(num_envs, episodes))
+    try:
+        _check_spaces(envs, agent)
+    except ValueError:
+        envs.close()
+        raise
     written: list[str] = []
 
     def write(frames: np.ndarray) -> None:
@@ -107,6 +120,21 @@ def evaluate(
     finally:
         envs.close()
     return _summary(ended, run.env, agent, mode, seed) | {"video": written}
+
+
+def _check_arguments(episodes: int, mode: str) -> None:
+    if episodes < 1:
+        raise ValueError(f"episodes={episodes} came, but at least 1 is expected")
+    if mode not in get_args(Mode):
+        raise ValueError(f"unknown mode {config_lib.near(mode, get_args(Mode))}")
+
+
+def _check_spaces(envs: VectorEnv, agent: Agent) -> None:
+    there, here = agent.spaces.to_json(), envs.spaces.to_json()
+    if differing := config_lib.differing(there, here):
+        raise ValueError(
+            f"{envs.name} has other spaces than the agent was trained on: {'; '.join(differing)}"
+        )
 
 
 def _summary(

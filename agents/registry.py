@@ -1,7 +1,10 @@
 """What users call: make, load, save, train, evaluate; and where each agent's parts are."""
 
+import contextlib
+import dataclasses
 import importlib
 import json
+import math
 import os
 import pathlib
 import shutil
@@ -9,8 +12,16 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from agents import config as config_lib
+from agents import schedule
 from agents.api import Agent, Spaces, Tree
-from agents.checkpoint import Checkpoints, lock
+from agents.checkpoint import (
+    Checkpoints,
+    DamagedError,
+    checksum,
+    lock,
+    sync,
+    write_error,
+)
 from agents.version import VERSION
 
 _AGENTS = {"dreamerv2": ("agents.dreamerv2", "DreamerV2")}
@@ -53,13 +64,46 @@ def resolve(
     Raises:
         ValueError: On an unknown agent, preset, ablation or option, or a value of the wrong kind.
     """
+    import layers  # noqa: F401  (refuses another backend of Keras)
     from agents.training import RunConfig
 
     parts = entry(name)
     values = config_lib.overlay(parts.presets, preset) | dict(parts.ablate(ablate))
     of_run = config_lib.names(RunConfig) - config_lib.names(parts.config)
     values = {key: value for key, value in values.items() if key not in of_run}
-    return config_lib.resolve(parts.config, values | dict(overrides))
+    config: Any = config_lib.resolve(parts.config, values | dict(overrides))
+    check_numbers(config)
+    return config
+
+
+_AT_LEAST_ONE = {
+    "batch_length",
+    "batch_size",
+    "cnn_depth",
+    "deter",
+    "hidden",
+    "horizon",
+    "mlp_units",
+    "replay_capacity",
+    "slow_target_every",
+    "stoch",
+}
+
+
+def check_numbers(config: Any) -> None:
+    """Raises ValueError on a negative or infinite number, a size of 0, or a schedule that cannot be read."""
+    for field in dataclasses.fields(config):
+        name, value = field.name, getattr(config, field.name)
+        if isinstance(value, int | float):
+            low = 1 if name in _AT_LEAST_ONE else 0
+            if not (math.isfinite(value) and value >= low):
+                raise ValueError(
+                    f"{name}={value} came, but a number of at least {low} is expected"
+                )
+            if name == "train_every" and value == 0:
+                raise ValueError("train_every=0 came, but more than 0 is expected")
+        elif "may be a schedule" in field.metadata["help"]:
+            schedule.parse(value)
 
 
 def make(
@@ -98,6 +142,8 @@ def build(
     folder: str | os.PathLike[str] | None,
 ) -> Agent:
     """Builds an agent from a resolved config."""
+    import layers  # noqa: F401  (refuses another backend of Keras)
+
     agent = entry(name).build(spaces, config, seed=seed, folder=folder)
     agent.name = name
     agent.seed = seed
@@ -116,15 +162,32 @@ def describe(agent: Agent, **more: Any) -> Tree:
 
 
 def save(agent: Agent, folder: str | os.PathLike[str]) -> None:
-    """Saves an agent into a folder of its own: config.json, checkpoints/ and replay/."""
+    """Saves an agent into a folder: config.json, checkpoints/ and replay/.
+
+    Raises:
+        ValueError: If the folder holds an agent with other settings, naming the differing ones.
+        LogdirInUse: If a process trains there.
+    """
     path = pathlib.Path(folder)
     path.mkdir(parents=True, exist_ok=True)
-    write_config(path, describe(agent))
-    tree = {"agent": agent.get_state()}
+    content = describe(agent)
+    if (path / "config.json").exists():
+        there = read_config(path)
+        _refuse_other(path, there, content)
+        content = there | content
     source = getattr(agent, "folder", None)
-    if source is not None and source.resolve() != path.resolve():
-        _copy_replay(source / "replay", path / "replay")
-    Checkpoints(path / "checkpoints").save(agent.env_steps, tree)
+    own = source is not None and source.resolve() == path.resolve()
+    with contextlib.nullcontext() if own else lock(path):
+        tree = {"agent": agent.get_state()}
+        replay = agent.replay
+        if replay is not None and not own:
+            _copy_chunks(source / "replay", path / "replay", tree["agent"]["replay"])
+        checkpoints = _save_newest(path / "checkpoints", agent.env_steps, tree)
+        write_config(path, content)
+        if replay is not None:
+            replay.collect_garbage(chunks_kept(Checkpoints(source / "checkpoints")))
+            if not own:
+                _remove_chunks(path / "replay", chunks_kept(checkpoints))
 
 
 def load(folder: str | os.PathLike[str], learn: bool = False) -> Agent:
@@ -144,22 +207,31 @@ def load(folder: str | os.PathLike[str], learn: bool = False) -> Agent:
     saved = read_config(path)
     parts = entry(saved["agent"])
     config: Any = config_lib.resolve(parts.config, saved["config"])
-    agent = build(
-        saved["agent"],
-        Spaces.from_json(saved["spaces"]),
-        config,
-        saved["seed"],
-        path if learn else None,
-    )
+    held = lock(path) if learn else None
+    try:
+        agent = build(
+            saved["agent"],
+            Spaces.from_json(saved["spaces"]),
+            config,
+            saved["seed"],
+            path if learn else None,
+        )
+        _restore(path, agent, learn)
+    except BaseException:
+        if held is not None:
+            held.release()
+        raise
+    agent.lock = held
+    return agent
+
+
+def _restore(path: pathlib.Path, agent: Agent, learn: bool) -> None:
     checkpoints = Checkpoints(path / "checkpoints")
-    if learn:
-        agent.lock = lock(path)
     step = checkpoints.restore(lambda tree: agent.set_state(tree["agent"], learn))
     if step is None:
         raise FileNotFoundError(
             f"{path} has a config.json but no checkpoint yet: the run was stopped before its first save"
         )
-    return agent
 
 
 def train(agent: str = "dreamerv2", **settings: Any) -> Agent:
@@ -185,27 +257,88 @@ def evaluate(folder: str | os.PathLike[str], **settings: Any) -> dict[str, Any]:
 
 
 def read_config(folder: pathlib.Path) -> Tree:
-    """Returns config.json; FileNotFoundError where there is none."""
+    """Returns config.json; FileNotFoundError where there is none, DamagedError where it cannot be read."""
     path = folder / "config.json"
     if not path.is_file():
         raise FileNotFoundError(
             f"{folder} holds no agent: it has no config.json. A run's folder looks like "
             "runs/dreamerv2/atari-Pong/atari_small/seed0"
         )
-    return json.loads(path.read_text())
+    try:
+        return json.loads(path.read_text())
+    except ValueError:
+        raise DamagedError(
+            f"{path} is damaged. Use a new logdir, or start over in this one with --fresh"
+        ) from None
 
 
 def write_config(folder: pathlib.Path, content: Tree) -> None:
     """Writes config.json in one piece."""
     temporary = folder / ".config.json"
-    temporary.write_text(json.dumps(content, indent=2) + "\n")
-    temporary.replace(folder / "config.json")
+    try:
+        temporary.write_text(json.dumps(content, indent=2) + "\n")
+        sync(temporary)
+        temporary.replace(folder / "config.json")
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise write_error(folder / "config.json", error) from error
 
 
-def _copy_replay(source: pathlib.Path, target: pathlib.Path) -> None:
-    if not source.is_dir():
-        return
-    target.mkdir(parents=True, exist_ok=True)
-    for path in source.iterdir():
-        if path.is_file() and not (target / path.name).exists():
-            shutil.copy2(path, target / path.name)
+def chunks_kept(checkpoints: Checkpoints) -> set[str]:
+    """Returns the files of the replay that the checkpoints kept name."""
+    replays = [tree["agent"].get("replay") for tree in checkpoints.trees_kept()]
+    return {
+        chunk["name"]
+        for replay in replays
+        if replay
+        for chunk in replay["content"]["chunks"]
+    }
+
+
+def _save_newest(folder: pathlib.Path, step: int, tree: Tree) -> Checkpoints:
+    """Saves, and removes saves of later steps, which `load` would take for the newest."""
+    checkpoints = Checkpoints(folder)
+    later = [path for path in folder.glob("[0-9]*") if _step_of(path) > step]
+    checkpoints.keep += len(later)
+    checkpoints.save(step, tree)
+    for path in later:
+        shutil.rmtree(path)
+    return checkpoints
+
+
+def _step_of(path: pathlib.Path) -> int:
+    return int(path.name.partition(".")[0])
+
+
+def _refuse_other(path: pathlib.Path, there: Tree, here: Tree) -> None:
+    parts = [
+        {"agent": tree["agent"], "spaces": tree["spaces"]} | tree["config"]
+        for tree in (there, here)
+    ]
+    if differing := config_lib.differing(*parts):
+        raise ValueError(
+            f"{path} holds another agent: {'; '.join(differing)}. Save into another folder"
+        )
+
+
+def _copy_chunks(source: pathlib.Path, target: pathlib.Path, tree: Tree) -> None:
+    """Copies the files that a replay's state names, unless they are there already."""
+    for chunk in tree["content"]["chunks"]:
+        path = target / chunk["name"]
+        if path.exists() and checksum(path)[1] == chunk["crc32"]:
+            continue
+        try:
+            target.mkdir(parents=True, exist_ok=True)
+            temporary = path.with_name(path.name + ".tmp")
+            shutil.copyfile(source / path.name, temporary)
+            sync(temporary)
+            temporary.replace(path)
+        except OSError as error:
+            raise write_error(path, error) from error
+
+
+def _remove_chunks(folder: pathlib.Path, kept: set[str]) -> None:
+    """Removes the replay's files that no checkpoint kept names."""
+    for path in folder.glob("*.rows"):
+        if path.name not in kept:
+            path.unlink()

@@ -21,7 +21,6 @@ from agents.api import Agent, Tree, VectorEnv
 from agents.config import option
 from agents.every import Every
 from agents.logger import Logger
-from agents.replay import Replay
 from agents.status import Status
 
 
@@ -142,12 +141,15 @@ def make_envs(run: RunConfig, num_envs: int | None = None) -> VectorEnv:
         "time_limit": run.time_limit,
         "full_action_space": run.full_action_space,
     }
-    return envs_lib.make(
-        run.env,
-        num_envs or run.num_envs,
-        parallel=None if run.parallel == "auto" else run.parallel,
-        **{key: value for key, value in wanted.items() if value},
-    )
+    try:
+        return envs_lib.make(
+            run.env,
+            num_envs or run.num_envs,
+            parallel=None if run.parallel == "auto" else run.parallel,
+            **{key: value for key, value in wanted.items() if value},
+        )
+    except TypeError as error:
+        raise ValueError(f"{run.env} cannot be made so: {error}") from error
 
 
 def train(settings: Settings) -> Agent:
@@ -253,10 +255,11 @@ class Run:
 
     def close(self) -> None:
         """Closes environments and threads."""
-        self.envs.close()
-        if self._eval_envs is not None:
-            self._eval_envs.close()
-        self.agent.close()
+        with contextlib.ExitStack() as stack:
+            stack.callback(self.agent.close)
+            stack.callback(self.envs.close)
+            if self._eval_envs is not None:
+                stack.callback(self._eval_envs.close)
 
     def farewell(self) -> None:
         """Prints what to do next."""
@@ -359,11 +362,8 @@ class Run:
         }
         self._checkpoints.save(self.agent.env_steps, tree)
         if self.agent.replay is not None:
-            kept = [
-                saved["agent"]["replay"] for saved in self._checkpoints.trees_kept()
-            ]
-            names = [Replay.chunk_names(replay["content"]) for replay in kept if replay]
-            self.agent.replay.collect_garbage(set().union(*names))
+            kept = registry.chunks_kept(self._checkpoints)
+            self.agent.replay.collect_garbage(kept)
 
     def _resume(self) -> None:
         step = self._checkpoints.restore(self._restore)
@@ -372,6 +372,8 @@ class Run:
 
     def _restore(self, tree: Tree) -> None:
         self.agent.set_state(tree["agent"])
+        if "logger" not in tree:
+            return  # saved by `agent.save`, not by a run
         self._logger.set_state(tree["logger"])
         for key, state in tree["triggers"].items():
             self._should[key].set_state(state)
@@ -408,6 +410,7 @@ def _check_run(run: RunConfig) -> None:
             raise ValueError(
                 f"{name}={getattr(run, name)} came, but at least 1 is expected"
             )
+    registry.check_numbers(run)
 
 
 def _identity(settings: Settings) -> Tree:
@@ -421,15 +424,7 @@ def _identity(settings: Settings) -> Tree:
 def _prepare(settings: Settings) -> pathlib.Path:
     """Returns the logdir, made and writable, empty or with a run of the same settings."""
     logdir = settings.logdir
-    try:
-        logdir.mkdir(parents=True, exist_ok=True)
-        probe = logdir / ".writable"
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise OSError(
-            f"cannot write to the logdir {logdir}: {error.strerror}. Give another one with --logdir"
-        ) from error
+    _check_writable(logdir)
     if settings.fresh:
         _remove_run(logdir)
     if (logdir / "config.json").exists():
@@ -437,12 +432,33 @@ def _prepare(settings: Settings) -> pathlib.Path:
     return logdir
 
 
+def _check_writable(logdir: pathlib.Path) -> None:
+    probe = logdir / ".writable"
+    try:
+        logdir.mkdir(parents=True, exist_ok=True)
+        probe.write_bytes(bytes(4096))
+    except OSError as error:
+        text = checkpoint.write_error(logdir, error).strerror
+        raise OSError(f"{text}, or give another --logdir") from error
+    finally:
+        with contextlib.suppress(OSError):
+            probe.unlink()
+
+
+_WRITTEN = (
+    "config.json",
+    "metrics.jsonl",
+    "events.out.tfevents.*",
+    "not_finite_batch.npz",
+)
+
+
 def _remove_run(logdir: pathlib.Path) -> None:
     """Removes what a run wrote, and nothing else."""
     with checkpoint.lock(logdir):
         for name in ("checkpoints", "replay", "videos"):
             shutil.rmtree(logdir / name, ignore_errors=True)
-        for pattern in ("config.json", "metrics.jsonl", "events.out.tfevents.*"):
+        for pattern in _WRITTEN:
             for path in logdir.glob(pattern):
                 path.unlink()
 
@@ -483,10 +499,12 @@ def _stop_on_signals(run: Run) -> Iterator[None]:
 
 
 def _command() -> str:
-    """Returns the command that runs this process again."""
+    """Returns the command that goes on with what this process did; --fresh would start over."""
     spec = getattr(sys.modules["__main__"], "__spec__", None)
     start = f"python -m {spec.name}" if spec else f"python {sys.argv[0]}"
-    return shlex.join([*start.split(), *sys.argv[1:]])
+    fresh = ("-fresh", "--fresh", "--fresh=true", "--fresh=True")
+    arguments = [argument for argument in sys.argv[1:] if argument not in fresh]
+    return shlex.join([*start.split(), *arguments])
 
 
 def _segment_seed(seed: int, env_steps: int) -> int:

@@ -3,6 +3,7 @@
 import launch.origin  # noqa: F401
 
 import dataclasses
+import signal
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 from absl import app, flags
 
 import envs
-from agents import registry, training
+from agents import config, registry, training
 
 flags.DEFINE_bool(
     "traceback", False, "Show where an error came from, not only what it says."
@@ -27,16 +28,25 @@ def run(main: Callable[[], None], argv: list[str] | None = None) -> None:
             )
         try:
             main()
-        except (Exception, KeyboardInterrupt) as error:
+        except KeyboardInterrupt:
+            print("interrupted", file=sys.stderr)
+            raise SystemExit(128 + signal.SIGINT) from None
+        except Exception as error:
             if flags.FLAGS.traceback:
                 raise
-            text = str(error) or type(error).__name__
+            text = _text(error)
             if not isinstance(error, _EXPECTED):
                 text = f"{type(error).__name__}: {text} (--traceback shows where)"
             print(f"error: {text}", file=sys.stderr)
             raise SystemExit(1) from error
 
     app.run(guarded, argv)
+
+
+def _text(error: Exception) -> str:
+    if isinstance(error, OSError) and error.filename is None and error.strerror:
+        return error.strerror  # without the number
+    return str(error) or type(error).__name__
 
 
 def define_run_flags(agent: str, module: str) -> None:
@@ -81,22 +91,21 @@ def run_settings(agent: str, default_preset: Callable[[str], str]) -> training.S
                 "--game and --env both came; --game=Pong is short for --env=atari:Pong"
             )
         overrides["env"] = f"atari:{values.game}"
-    if values.frames is not None:
-        if "env_steps" in overrides:
-            raise ValueError("--frames and --env_steps both came; give one")
-        overrides["env_steps"] = -(-values.frames // _frames_per_step(overrides))
+    if values.frames is not None and "env_steps" in overrides:
+        raise ValueError("--frames and --env_steps both came; give one")
     env = str(overrides.get("env", training.RunConfig.env))
     envs.check_name(env)
     preset = values.preset or default_preset(env)
+    if values.frames is not None:
+        repeat = config.overlay(parts.presets, preset) | overrides
+        overrides["env_steps"] = -(-values.frames // _frames_per_step(env, repeat))
     return training.settings(
         agent, preset=preset, ablate=values.ablate, fresh=values.fresh, **overrides
     )
 
 
-def _frames_per_step(overrides: dict[str, Any]) -> int:
-    repeat = overrides.get("action_repeat", 0)
-    env = overrides.get("env", training.RunConfig.env)
-    return repeat or (4 if env.startswith("atari:") else 1)
+def _frames_per_step(env: str, settings: dict[str, Any]) -> int:
+    return settings.get("action_repeat", 0) or (4 if env.startswith("atari:") else 1)
 
 
 def _define(field: dataclasses.Field) -> None:

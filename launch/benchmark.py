@@ -7,15 +7,14 @@ seconds and ratios from one run, not wall time.
 import launch.origin  # noqa: F401
 
 import json
-import os
 import pathlib
-import platform
 import subprocess
 import sys
 from typing import Any
 
 from absl import flags
 
+from agents import score
 from launch import app, benchmark_dreamerv2, tensorflow_log
 
 SUITES = {"dreamerv2": benchmark_dreamerv2.CASES}
@@ -56,24 +55,6 @@ def main() -> None:
         pathlib.Path(_JSON.value).write_text(json.dumps(rows, indent=2) + "\n")
 
 
-def machine() -> str:
-    """Returns the processor's features that matter and the number of cores."""
-    flags_line = ""
-    path = pathlib.Path("/proc/cpuinfo")
-    if path.exists():
-        lines = path.read_text().splitlines()
-        flags_line = next((line for line in lines if line.startswith("flags")), "")
-    units = [
-        name for name in ("avx512f", "avx512_bf16", "amx_bf16") if name in flags_line
-    ]
-    cores = (
-        len(os.sched_getaffinity(0))
-        if hasattr(os, "sched_getaffinity")
-        else os.cpu_count()
-    )
-    return " ".join([f"{cores} cores", platform.machine(), *units])
-
-
 def _measure(name: str) -> list[dict[str, Any]]:
     command = [sys.executable, "-m", "launch.benchmark", f"--suite={_SUITE.value}"]
     command += [f"--case={name}", f"--repeats={_REPEATS.value}"]
@@ -81,7 +62,7 @@ def _measure(name: str) -> list[dict[str, Any]]:
     if done.returncode:
         raise RuntimeError(f"{name} failed:\n{done.stderr[-2000:]}")
     found = json.loads(done.stdout.splitlines()[-1])
-    where = machine()
+    where = score.hardware()
     return [{"suite": _SUITE.value, "machine": where} | row for row in found]
 
 

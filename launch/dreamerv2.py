@@ -15,7 +15,7 @@ _SUITE_PRESETS = {
     "atari": "atari",
     "minatar": "minatar",
     "minigrid": "minigrid",
-    "zoo": "minigrid",
+    "zoo": "catch",
     "dm_control": "dmc_vision",
     "crafter": "crafter",
 }

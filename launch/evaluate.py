@@ -51,8 +51,6 @@ def main() -> None:
     if _JSON.value == "-":
         print(json.dumps(result, indent=2))
         return
-    if _JSON.value:
-        evaluation.write_json(result, _JSON.value)
     print(
         f"{result['env']} at step {result['env_steps']:,}: {result['mean']:.2f} "
         f"± {result['standard_error']:.2f} (standard error), {result['episodes']} episodes, {result['mode']}, "
@@ -60,12 +58,16 @@ def main() -> None:
     )
     for path in result["video"]:
         print(f"video: {path}")
+    if _JSON.value:
+        evaluation.write_json(result, _JSON.value)
 
 
 def cli() -> None:
     """The console script."""
     app.run(main)
 
+
+flags.adopt_module_key_flags(app)
 
 if __name__ == "__main__":
     cli()

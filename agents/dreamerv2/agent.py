@@ -1,6 +1,7 @@
 """DreamerV2: learns a world model from replay, and behaviour from what the model imagines."""
 
 import dataclasses
+import math
 import pathlib
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -11,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from agents import precision, schedule, video
-from agents.api import Batch, Metrics, Mode, Report, Spaces, State, Step
+from agents.api import Batch, Mode, Report, Spaces, State, Step
 from agents.dreamerv2 import behavior as behavior_lib
 from agents.dreamerv2 import nets
 from agents.dreamerv2.behavior import Behavior
@@ -110,19 +111,15 @@ class DreamerV2(OffPolicyAgent):
         )
         return action.numpy(), state
 
-    def train(self) -> Metrics | None:
-        """Makes the updates that are due, with the schedules' values of this environment step."""
-        scales = self._entropy_scale(self.env_steps), self._mix(self.env_steps)
-        self._scales.assign(scales)
-        metrics = super().train()
-        if metrics is not None:
-            metrics["actor_ent_scale"] = float(scales[0])
-            if self.behavior.gradient == "both":
-                metrics["actor_grad_mix"] = float(scales[1])
-        return metrics
-
     def update(self, batch: Batch) -> Mapping[str, Any]:
-        """Makes one update of world model, actor and critic; rows [T, B, ...] -> float32 scalars."""
+        """Makes one update of world model, actor and critic; rows [T, B, ...] -> float32 scalars.
+
+        The schedules have their values of this environment step. Where `loss` is not finite, actor, critic and
+        counter are unchanged, and so is the world model if it was its loss or gradient.
+        """
+        self._scales.assign(
+            [self._entropy_scale(self.env_steps), self._mix(self.env_steps)]
+        )
         signature = self._batch_signature()
         return self._update({key: batch[key] for key in signature})
 
@@ -222,14 +219,20 @@ class DreamerV2(OffPolicyAgent):
 
     def _update_step(self, batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         sequence = self._sequence(batch)
-        posterior, metrics, loss = self._update_model(sequence)
-        metrics |= self._update_behavior(posterior, sequence.discount)
-        self.behavior.update_slow_critic(self._counter)
-        self._counter.assign_add(1)
-        metrics["loss"] = loss + metrics["actor_loss"] + metrics["critic_loss"]
+        posterior, metrics = self._update_model(sequence)
+        metrics |= self._update_behavior(posterior, sequence.discount, metrics)
+        losses = [metrics[f"{name}_loss"] for name in self._optimizers]
+        norms = [metrics[f"{name}_grad_norm"] for name in self._optimizers]
+        finite = tf.reduce_all(tf.math.is_finite(losses + norms))
+        metrics["loss"] = tf.where(finite, tf.add_n(losses), math.nan)
+        tf.cond(finite, self._count, lambda: None)
         return {key: tf.cast(value, tf.float32) for key, value in metrics.items()}
 
-    def _update_model(self, sequence: Sequence) -> tuple[Any, dict, tf.Tensor]:
+    def _count(self) -> None:
+        self.behavior.update_slow_critic(self._counter)
+        self._counter.assign_add(1)
+
+    def _update_model(self, sequence: Sequence) -> tuple[Any, dict[str, tf.Tensor]]:
         length, batch = tf.unstack(tf.shape(sequence.reward))
         noise = self.world.noise(
             (sequence.reward.shape[0] or length, batch), self._seed(_POSTERIOR)
@@ -238,11 +241,15 @@ class DreamerV2(OffPolicyAgent):
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch([variable.value for variable in variables])
             loss, posterior, metrics = self.world.loss(sequence, noise)
-        metrics["model_grad_norm"] = self._apply("model", tape, loss, variables)
-        return posterior, metrics, loss
+        gradients = tape.gradient(loss, [variable.value for variable in variables])
+        step = self._optimizers["model"].step(loss, gradients)
+        return posterior, metrics | {"model_grad_norm": step["norm"]}
 
     def _update_behavior(
-        self, posterior: Any, not_terminal: tf.Tensor
+        self,
+        posterior: Any,
+        not_terminal: tf.Tensor,
+        model_metrics: dict[str, tf.Tensor],
     ) -> dict[str, tf.Tensor]:
         behavior, horizon = self.behavior, self.config.horizon
         start = tf.nest.map_structure(
@@ -271,22 +278,31 @@ class DreamerV2(OffPolicyAgent):
         with tf.GradientTape(watch_accessed_variables=False) as critic_tape:
             critic_tape.watch([variable.value for variable in critic])
             critic_loss, critic_metrics = behavior.critic_loss(dream, returns)
-        metrics["actor_grad_norm"] = self._apply("actor", tape, loss, actor)
-        metrics["critic_grad_norm"] = self._apply(
-            "critic", critic_tape, critic_loss, critic
-        )
+        gradients = {
+            "actor": tape.gradient(loss, [part.value for part in actor]),
+            "critic": critic_tape.gradient(
+                critic_loss, [part.value for part in critic]
+            ),
+        }
+        losses = [loss, critic_loss, *model_metrics.values()]
+        metrics |= self._step_behavior(gradients, tf.add_n(losses))
+        metrics["actor_ent_scale"] = entropy_scale
+        if behavior.gradient == "both":
+            metrics["actor_grad_mix"] = mix
         watched = behavior_lib.dream_metrics(dream, value, returns)
         return metrics | critic_metrics | dict(watched)
 
-    def _apply(
-        self,
-        name: str,
-        tape: tf.GradientTape,
-        loss: tf.Tensor,
-        variables: list[keras.Variable],
-    ) -> tf.Tensor:
-        gradients = tape.gradient(loss, [variable.value for variable in variables])
-        return self._optimizers[name].step(loss, gradients)["norm"]
+    def _step_behavior(
+        self, gradients: dict[str, list[tf.Tensor]], losses: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
+        """Steps actor and critic, or neither if anything is not finite; returns their gradients' norms."""
+        norm = tf.linalg.global_norm(gradients["actor"] + gradients["critic"])
+        return {
+            f"{name}_grad_norm": self._optimizers[name].step(losses + norm, parts)[
+                "norm"
+            ]
+            for name, parts in gradients.items()
+        }
 
     def _policy(self, mode: str) -> Callable:
         def policy(

@@ -76,9 +76,7 @@ def test_an_environment_that_calls_sys_exit_does_not_end_the_run(
 def test_an_exception_in_the_constructor_or_in_reset_says_where_it_was(
     broken: Callable, parallel: str
 ) -> None:
-    with pytest.raises(
-        EnvError, match=r"env .*its constructor raised(.|\n)*the cause"
-    ):
+    with pytest.raises(EnvError, match=r"env .*its constructor raised(.|\n)*the cause"):
         broken("raise", "init", parallel=parallel)
     env = broken("raise", "reset", parallel=parallel)
     with pytest.raises(EnvError, match=r"env .*reset raised(.|\n)*the cause"):

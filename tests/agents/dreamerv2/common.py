@@ -63,9 +63,14 @@ def sequence(agent, batch):
 
 def eager_update(agent, batch):
     """One update without tracing, which costs seconds; the metrics as floats."""
-    wanted = agent._batch_signature()
-    metrics = agent._update_step({key: tf.constant(batch[key]) for key in wanted})
-    return {key: float(value) for key, value in metrics.items()}
+    compiled = agent._update
+    agent._update = lambda rows: agent._update_step(
+        {key: tf.constant(value) for key, value in rows.items()}
+    )
+    try:
+        return {key: float(value) for key, value in agent.update(batch).items()}
+    finally:
+        agent._update = compiled
 
 
 def snapshot(agent):

@@ -1,0 +1,104 @@
+"""The compiled graphs: traced once, without Python inside, and every op has a kernel for GPUs."""
+
+import functools
+
+import pytest
+import tensorflow as tf
+from gymnasium.spaces import Box
+from tensorflow.python.framework import kernels
+
+from tests.agents.dreamerv2 import common
+
+ROLES = ("update", "report", "sample", "greedy", "random")
+
+
+@functools.cache
+def agent(kind):
+    """Between them these have every kind of observation, action, latent, gradient and precision."""
+    if kind != "box":
+        observation = {"image": common.ATARI, "vector": common.VECTOR}
+        return common.make(observation, norm="layer", precision=kind)
+    board = {"board": Box(0, 1, (5, 5, 4), bool)}
+    return common.make(board, common.TWO_AXES, classes=0, actor_grad="both")
+
+
+def function(subject, role):
+    if role in ("update", "report"):
+        return getattr(subject, f"_{role}")
+    return subject._policies[role]
+
+
+def nodes(graph):
+    """Every node of a graph and of all function bodies it may call: loops, branches, gradients."""
+    definition = graph.as_graph_def()
+    yield from definition.node
+    for body in definition.library.function:
+        yield from body.node_def
+
+
+@functools.cache
+def gpu_kernels(op):
+    found = kernels.get_registered_kernels_for_op(op).kernel
+    return [kernel for kernel in found if kernel.device_type in ("GPU", "DEFAULT")]
+
+
+def fits(kernel, node):
+    """Whether a kernel takes the types of a node."""
+    for constraint in kernel.constraint:
+        attribute = node.attr.get(constraint.name)
+        if attribute is None or attribute.WhichOneof("value") != "type":
+            continue
+        if attribute.type not in constraint.allowed_values.list.type:
+            return False
+    return True
+
+
+def without_gpu_kernel(graph):
+    """Returns the ops that could not run on a GPU; there is no list of exceptions."""
+    return {
+        node.op
+        for node in nodes(graph)
+        if not any(fits(kernel, node) for kernel in gpu_kernels(node.op))
+    }
+
+
+@pytest.mark.parametrize("kind", ["float32", "bfloat16", "box"])
+@pytest.mark.parametrize("role", ROLES)
+def test_every_op_has_a_kernel_for_gpus_and_none_is_python(kind, role):
+    graph = function(agent(kind), role).get_concrete_function().graph
+    ops = {node.op for node in nodes(graph)}
+    if role == "update":  # the bodies of loops and branches were really walked
+        assert {"While", "If", "Conv2DBackpropFilter", "Ndtri"} & ops >= {"If"}
+        assert "TensorListPopBack" in ops and "TensorListPushBack" in ops
+    assert not any("PyFunc" in op for op in ops)
+    assert without_gpu_kernel(graph) == set()
+
+
+@pytest.mark.parametrize(
+    ("body", "op"),
+    [
+        (lambda x: tf.strings.length(tf.strings.as_string(x)), "StringLength"),
+        (lambda x: tf.matmul(x, x), "MatMul"),
+        (lambda x: tf.while_loop(lambda y: True, lambda y: [y @ y], [x])[0], "MatMul"),
+    ],
+)
+def test_an_op_or_type_without_kernel_for_gpus_is_found_wherever_it_hides(body, op):
+    signature = [tf.TensorSpec((2, 2), tf.int32)]
+    compiled = tf.function(body, input_signature=signature, autograph=False)
+    assert op in without_gpu_kernel(compiled.get_concrete_function().graph)
+
+
+def test_batches_of_other_sizes_are_not_traced_again():
+    subject = agent("box")
+    for batch in (3, 2, 5):
+        rows = common.rows(subject, batch)
+        subject.update(rows)
+        subject.open_loop(rows)
+        for mode in ("sample", "greedy", "random"):
+            state = subject.initial_state(batch, seed=batch)
+            for t in (0, 1):
+                _, state = subject.act(common.step(rows, t), state, mode)
+    counts = {
+        role: function(subject, role).experimental_get_tracing_count() for role in ROLES
+    }
+    assert counts == dict.fromkeys(ROLES, 1)
