@@ -263,7 +263,7 @@ class Run:
 
     def farewell(self) -> None:
         """Prints what to do next."""
-        logdir = self.settings.logdir
+        logdir = shlex.quote(str(self.settings.logdir))
         done = self.agent.env_steps >= self.config.env_steps
         print(
             f"\n{'Finished' if done else 'Stopped'} at step {self.agent.env_steps:,}."
@@ -272,7 +272,7 @@ class Run:
             print(f"  resume    {_command()}")
         print(f"  evaluate  python -m launch.evaluate --logdir={logdir}")
         print(f"  plot      python -m launch.plot --logdirs={logdir}")
-        print(f"  videos    {logdir / 'videos'}")
+        print(f"  videos    {self.settings.logdir / 'videos'}")
 
     def _on_event(self, event: driver.Event) -> None:
         agent, config = self.agent, self.config

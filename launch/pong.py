@@ -24,6 +24,7 @@ SETTINGS = {
     "preset": "atari_small",
     "mlp_layers": 2,
     "mlp_units": 200,
+    "model_lr": 6e-4,
     "eval_every": 0,
 }
 

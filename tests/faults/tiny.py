@@ -88,7 +88,7 @@ class Tiny(OffPolicyAgent):
         return action.astype(np.int32), {"seed": state["seed"] + [[0, 1]]}
 
     def update(self, batch: Any) -> dict[str, Any]:
-        if self.spaces.observation["vector"].shape == (3,):
+        if _is_counting(self.spaces):
             check_counting(batch)
         if is_now("TINY_NAN_AT", self.updates):
             return {"loss": np.nan, "fine": 0.0}
@@ -109,6 +109,10 @@ class Faulty(Broken):
 def is_now(variable: str, number: int) -> bool:
     """Whether an environment variable is this number."""
     return os.environ.get(variable) == str(number)
+
+
+def _is_counting(spaces: Any) -> bool:
+    return "vector" in spaces.observation and spaces.observation["vector"].shape == (3,)
 
 
 def check_counting(batch: Any) -> None:

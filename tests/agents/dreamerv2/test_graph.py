@@ -68,8 +68,7 @@ def test_every_op_has_a_kernel_for_gpus_and_none_is_python(kind, role):
     graph = function(agent(kind), role).get_concrete_function().graph
     ops = {node.op for node in nodes(graph)}
     if role == "update":  # the bodies of loops and branches were really walked
-        assert {"While", "If", "Conv2DBackpropFilter", "Ndtri"} & ops >= {"If"}
-        assert "TensorListPopBack" in ops and "TensorListPushBack" in ops
+        assert {"If", "TensorListPushBack", "TensorListPopBack"} <= ops
     assert not any("PyFunc" in op for op in ops)
     assert without_gpu_kernel(graph) == set()
 
