@@ -137,6 +137,12 @@ class Team(Agent):
         """Environment steps of all agents together."""
         return sum(agent.env_steps for agent in self.agents)
 
+    @property
+    def collect_mode(self) -> Mode:  # type: ignore[override]
+        """'random' while any of the agents wants it."""
+        wanted = {agent.collect_mode for agent in self.agents}
+        return "random" if "random" in wanted else "sample"
+
     def initial_state(self, batch: int, seed: int = 0) -> State:
         """Returns each agent's state under its number; raises ValueError on another batch size."""
         if batch != len(self.rows):

@@ -17,7 +17,7 @@ from agents.dreamerv2 import behavior as behavior_lib
 from agents.dreamerv2 import nets
 from agents.dreamerv2.behavior import Behavior
 from agents.dreamerv2.config import DreamerV2Config
-from agents.dreamerv2.report import OpenLoop, open_loop
+from agents.dreamerv2.report import CONTEXT, OpenLoop, open_loop
 from agents.dreamerv2.world_model import Sequence, WorldModel
 from agents.off_policy import OffPolicyAgent
 from agents.optimizer import Optimizer
@@ -104,7 +104,7 @@ class DreamerV2(OffPolicyAgent):
     ) -> tuple[np.ndarray, State]:
         """Filters the observation into the latent state and samples the actor, or takes its mode.
 
-        Differs: none from the paper; as in the reference the latent state is a sample in every mode.
+        As in the reference, the latent state is a sample in every mode.
         """
         action, state = self._policies[mode](
             dict(step.observation), step.is_first, dict(state)
@@ -130,7 +130,12 @@ class DreamerV2(OffPolicyAgent):
         return OpenLoop(*tf.nest.map_structure(lambda part: part.numpy(), result))
 
     def report(self) -> Report:
-        """Dreams from a replayed batch: a video per image, and errors against a copy of the last frame."""
+        """Dreams from a replayed batch: a video per image, and errors against a copy of the last frame.
+
+        Empty where windows are too short to leave anything to dream.
+        """
+        if self.config.batch_length <= CONTEXT:
+            return Report({}, {})
         result = self.open_loop(self.batch(_REPORT))
         videos = {
             f"dream_{key}": video.open_loop(

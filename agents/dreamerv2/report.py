@@ -16,9 +16,9 @@ class OpenLoop(NamedTuple):
     Attributes:
         truth: Image key -> [6, T, H, W, C] float32 in [0, 1].
         model: The same, reconstructed while seen, then dreamed.
-        model_error: [10] mean squared error of the dream, 1 to 10 steps after the last frame seen, over all
+        model_error: [min(10, T - 5)] mean squared error of the dream, 1 to 10 steps after the last frame seen, over all
             observation keys, in units of preprocessed observations; steps across an episode's end are left out.
-        copy_error: [10] the same for a prediction that nothing changes any more.
+        copy_error: The same for a prediction that nothing changes any more.
     """
 
     truth: dict[str, tf.Tensor]
@@ -78,7 +78,7 @@ def open_loop(
 def _error(
     predicted: dict[str, tf.Tensor], truth: dict[str, tf.Tensor], mask: tf.Tensor
 ) -> tf.Tensor:
-    """Returns the mean squared error per step over rows that are still in their episode, [10]."""
+    """Returns the mean squared error per step over rows that are still in their episode, up to 10 steps."""
     total = tf.zeros(tf.shape(mask))
     for key, value in truth.items():
         squared = tf.math.squared_difference(predicted[key], value)

@@ -110,6 +110,8 @@ class WorldModel:
         cell = self.cell
         embedded = cell.embed_inputs(self.encoder(sequence.observation))
         moved = cell.action_inputs(sequence.action)
+        # Differs: the reference computes the prior, and a sample of it that no loss reads, within the recurrence;
+        # the prior needs only the states, so it is computed after it, for all steps at once.
         posterior = tf.scan(
             lambda state, now: cell.posterior_step(state, *now),
             (moved, embedded, sequence.is_first, noise),

@@ -299,3 +299,28 @@ def test_bfloat16_learns_about_the_same_with_float32_weights_and_outputs(action)
     assert {output.dtype for output in outputs} == {tf.float32}
     layer = rough.world.encoder.image_nets[0].convs[0]
     assert layer.compute_dtype == "bfloat16"
+
+
+def feed(agent, batch):
+    """Stores rows until a batch can be drawn."""
+    state = agent.initial_state(batch["reward"].shape[1])
+    for t in range(len(batch["reward"])):
+        agent.observe(common.step(batch, t), state)
+
+
+def test_a_report_dreams_of_every_image_after_five_frames(tmp_path):
+    agent = common.make(folder=tmp_path, batch_length=7)
+    feed(agent, common.rows(agent, length=20))
+    report = agent.report()
+    assert set(report.videos) == {"dream_image"}
+    assert report.videos["dream_image"].shape[0] == 7
+    assert set(report.scalars) == {"open_loop_error", "copy_error"}
+    assert agent.open_loop(common.rows(agent)).model_error.shape == (2,)
+    agent.close()
+
+
+def test_windows_too_short_to_dream_in_leave_an_empty_report(tmp_path):
+    agent = common.make(folder=tmp_path, batch_length=5)
+    feed(agent, common.rows(agent, length=20))
+    assert agent.report() == ({}, {})
+    agent.close()

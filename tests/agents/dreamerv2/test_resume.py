@@ -34,7 +34,8 @@ def run(logdir, name, env_steps=2 * HALF, seed=0):
 
 def lines(logdir):
     """The lines of metrics.jsonl without what depends on the clock."""
-    read = [json.loads(line) for line in open(logdir / "metrics.jsonl")]
+    text = (logdir / "metrics.jsonl").read_text()
+    read = [json.loads(line) for line in text.splitlines()]
     return [
         {key: value for key, value in line.items() if key not in NOT_REPEATED}
         for line in read
@@ -82,9 +83,11 @@ def test_a_resumed_run_has_the_variables_counters_and_replay_of_one_that_went_on
 def test_a_resumed_run_logs_what_one_that_went_on_logs(runs):
     folder, *_ = runs
     through, resumed = lines(folder / "through"), lines(folder / "resumed")
-    assert [line["env_steps"] for line in through] == [30, 60, 90, 120, 150, 180]
     assert through == resumed
-    assert "loss" in through[-1] and "actor_ent_scale" in through[-1]
+    steps = [line["env_steps"] for line in through]
+    assert len(steps) >= 6
+    assert steps[-1] >= 2 * HALF
+    assert {"loss", "actor_ent_scale", "replay_steps"} <= through[-1].keys()
 
 
 def test_the_agent_loaded_from_a_run_is_the_trained_one(runs):
