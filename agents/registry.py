@@ -311,9 +311,9 @@ def _step_of(path: pathlib.Path) -> int:
 
 
 def _refuse_other(path: pathlib.Path, there: Tree, here: Tree) -> None:
+    names = ("agent", "seed", "spaces")
     parts = [
-        {"agent": tree["agent"], "spaces": tree["spaces"]} | tree["config"]
-        for tree in (there, here)
+        {name: tree[name] for name in names} | tree["config"] for tree in (there, here)
     ]
     if differing := config_lib.differing(*parts):
         raise ValueError(
