@@ -175,8 +175,9 @@ def save(agent: Agent, folder: str | os.PathLike[str]) -> None:
         there = read_config(path)
         _refuse_other(path, there, content)
         content = there | content
-    source = getattr(agent, "folder", None)
-    own = source is not None and source.resolve() == path.resolve()
+    mine: pathlib.Path | None = getattr(agent, "folder", None)
+    source = path if mine is None else mine
+    own = source.resolve() == path.resolve()
     with contextlib.nullcontext() if own else lock(path):
         tree = {"agent": agent.get_state()}
         replay = agent.replay

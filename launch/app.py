@@ -40,7 +40,16 @@ def run(main: Callable[[], None], argv: list[str] | None = None) -> None:
             print(f"error: {text}", file=sys.stderr)
             raise SystemExit(1) from error
 
+    _show_in_help(main)
     app.run(guarded, argv)
+
+
+def _show_in_help(main: Callable[[], None]) -> None:
+    """Lists the launcher's flags and ours in --help, also where a console script is what runs."""
+    defined = flags.FLAGS.flags_by_module_dict()
+    for module in (__name__, main.__module__):
+        for flag in defined.get(module, []):
+            flags.FLAGS.register_key_flag_for_module(sys.argv[0], flag)
 
 
 def _text(error: Exception) -> str:
@@ -49,13 +58,8 @@ def _text(error: Exception) -> str:
     return str(error) or type(error).__name__
 
 
-def define_run_flags(agent: str, module: str) -> None:
-    """Defines a flag for every setting of the run and of the agent; unset ones are the preset's.
-
-    Args:
-        agent: The agent's name.
-        module: The launcher's module name, whose --help is to list them.
-    """
+def define_run_flags(agent: str) -> None:
+    """Defines a flag for every setting of the run and of the agent; unset ones are the preset's."""
     parts = registry.entry(agent)
     presets = ", ".join(sorted(parts.presets))
     flags.DEFINE_string("preset", "", f"One of {presets}; 'a,b' lays b over a.")
@@ -70,9 +74,6 @@ def define_run_flags(agent: str, module: str) -> None:
     for cls in (training.RunConfig, parts.config):
         for field in dataclasses.fields(cls):
             _define(field)
-    flags.adopt_module_key_flags(sys.modules[__name__])
-    if module == "__main__":
-        flags.declare_key_flag("traceback")
 
 
 def run_settings(agent: str, default_preset: Callable[[str], str]) -> training.Settings:

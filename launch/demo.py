@@ -14,7 +14,7 @@ from agents import score
 from launch import app, plot, tensorflow_log
 
 _LOGDIR = flags.DEFINE_string("logdir", "runs/demo", "Where the demo leaves its files.")
-_STEPS = flags.DEFINE_integer("env_steps", 12_000, "Environment steps to train.")
+_STEPS = flags.DEFINE_integer("env_steps", 8_000, "Environment steps to train.")
 _EPISODES = flags.DEFINE_integer("episodes", 100, "Episodes of the final evaluation.")
 _SEED = flags.DEFINE_integer("seed", 0, "Seed.")
 

@@ -7,8 +7,6 @@ wins over it.
 
 import launch.origin  # noqa: F401
 
-from absl import flags
-
 from agents import training
 from launch import app, tensorflow_log
 
@@ -60,8 +58,7 @@ def _has_gpu() -> bool:
     return bool(tf.config.list_physical_devices("GPU"))
 
 
-app.define_run_flags("dreamerv2", __name__)
-flags.adopt_module_key_flags(app)
+app.define_run_flags("dreamerv2")
 
 if __name__ == "__main__":
     cli()

@@ -3,11 +3,12 @@
 import launch.origin  # noqa: F401
 
 import json
+import pathlib
 from typing import cast
 
 from absl import flags
 
-from agents import evaluation
+from agents import evaluation, registry
 from agents.api import Mode
 from launch import app, tensorflow_log
 
@@ -35,6 +36,9 @@ def main() -> None:
 
     if not _LOGDIR.value:
         raise ValueError("--logdir is missing: which run is to be evaluated?")
+    registry.read_config(
+        pathlib.Path(_LOGDIR.value)
+    )  # before TensorFlow takes its time
     tensorflow_log.load()
     with Progress(transient=True) as progress:
         task = progress.add_task("evaluating", total=_EPISODES.value)
@@ -66,8 +70,6 @@ def cli() -> None:
     """The console script."""
     app.run(main)
 
-
-flags.adopt_module_key_flags(app)
 
 if __name__ == "__main__":
     cli()

@@ -152,7 +152,7 @@ def main() -> None:
     """The launcher."""
     install()
     app = importlib.import_module("launch.app")
-    app.define_run_flags("tiny", __name__)
+    app.define_run_flags("tiny")
     app.run(lambda: training.train(app.run_settings("tiny", lambda env: "small")))
 
 

@@ -97,14 +97,10 @@ def test_the_agent_loaded_from_a_run_is_the_trained_one(runs):
     loaded.close()
 
 
-def test_the_same_seed_twice_is_the_same_run_and_another_seed_another(tmp_path):
-    first, again, other = (
-        run(tmp_path / str(i), "counting", HALF, seed)
-        for i, seed in enumerate((1, 1, 2))
-    )
-    assert_equal_agents(first, again)
-    assert lines(tmp_path / "0") == lines(tmp_path / "1")
-    names = [f"{module}/00" for module in ("encoder", "rssm", "actor", "critic")]
-    for name in names:
-        assert not np.array_equal(first.variables()[name], other.variables()[name])
-    assert lines(tmp_path / "0") != lines(tmp_path / "2")
+@pytest.mark.parametrize("runs", ["counting"], indirect=True)
+def test_another_seed_is_another_run(runs, tmp_path):
+    *_, at_half = runs  # that runs of one seed are equal is shown above
+    other = run(tmp_path, "counting", HALF, seed=1).variables()
+    for module in ("encoder", "rssm", "actor", "critic", "model_optimizer"):
+        names = [name for name in at_half if name.split("/")[0] == module]
+        assert any(not np.array_equal(at_half[name], other[name]) for name in names)
