@@ -65,7 +65,7 @@ def resolve(
         ValueError: On an unknown agent, preset, ablation or option, or a value of the wrong kind.
     """
     import layers  # noqa: F401  (refuses another backend of Keras)
-    from agents.training import RunConfig
+    from agents.settings import RunConfig
 
     parts = entry(name)
     values = config_lib.overlay(parts.presets, preset) | dict(parts.ablate(ablate))

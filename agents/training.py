@@ -1,155 +1,42 @@
 """Training runs: environments, agent, logger and checkpoints around the driver."""
 
 import contextlib
-import dataclasses
 import pathlib
-import re
 import shlex
 import shutil
 import signal
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 
-import envs as envs_lib
 from agents import checkpoint, driver, registry, video
 from agents import config as config_lib
 from agents.api import Agent, Tree, VectorEnv
-from agents.config import option
 from agents.every import Every
 from agents.logger import Logger
+from agents.settings import (
+    FREE_TO_CHANGE,
+    RunConfig,
+    Settings,
+    default_logdir,
+    make_envs,
+    settings,
+)
 from agents.status import Status
 
-
-@dataclasses.dataclass(frozen=True)
-class RunConfig:
-    """What a run needs beside the agent's own settings. Steps are environment steps (agent decisions)."""
-
-    env: str = option("atari:Pong", "Environment, suite:name.")
-    num_envs: int = option(1, "Environments stepped together.")
-    env_steps: int = option(1_000_000, "Environment steps of the whole run.")
-    seed: int = option(0, "Seeds weights, batches, noise and environments.")
-    logdir: str = option("", "Folder of the run; runs/AGENT/ENV/PRESET/seedN if empty.")
-    action_repeat: int = option(0, "Frames per step; the suite's own if 0.")
-    time_limit: int = option(
-        0, "Steps after which an episode is cut; the suite's if 0."
-    )
-    full_action_space: bool = option(
-        False, "All 18 Atari actions, not the minimal set."
-    )
-    parallel: str = option(
-        "auto",
-        "Environments in this process, or one process each; 'auto' is the suite's own.",
-        ("auto", "sync", "process"),
-    )
-    log_every: int = option(1_000, "Steps between lines of metrics.jsonl.")
-    save_every: int = option(
-        10_000, "Steps between checkpoints; each cuts the open episodes."
-    )
-    eval_every: int = option(10_000, "Steps between evaluations; 0 for none.")
-    eval_episodes: int = option(4, "Episodes per evaluation.")
-    video_every: int = option(10_000, "Steps between videos; 0 for none.")
-    keep: int = option(3, "Checkpoints kept.")
-    minutes: float = option(
-        0.0, "Stop after so many minutes and save; 0 for no such limit."
-    )
-
-
-# What may differ when a run is resumed: nothing here changes what is learned.
-FREE_TO_CHANGE = {
-    "env_steps",
-    "eval_episodes",
-    "eval_every",
-    "keep",
-    "log_every",
-    "logdir",
-    "minutes",
-    "video_every",
-}
-
-
-class Settings(NamedTuple):
-    """A run, resolved: nothing is looked up after this."""
-
-    agent: str
-    preset: str
-    ablate: tuple[str, ...]
-    run: RunConfig
-    config: Any
-    fresh: bool = False
-
-    @property
-    def logdir(self) -> pathlib.Path:
-        """The folder of the run."""
-        return pathlib.Path(self.run.logdir)
-
-
-def settings(
-    agent: str,
-    preset: str = "",
-    ablate: Iterable[str] = (),
-    fresh: bool = False,
-    **overrides: Any,
-) -> Settings:
-    """Resolves a run: presets, ablations, then overrides (fields of RunConfig and of the agent's config).
-
-    Raises:
-        ValueError: On anything unknown, with the near names; before anything is built.
-    """
-    parts = registry.entry(agent)
-    ablate = tuple(ablate)
-    known = config_lib.names(RunConfig, parts.config)
-    for name in overrides:
-        if name not in known:
-            raise ValueError(f"unknown option {config_lib.near(name, known)}")
-    of_agent = config_lib.names(parts.config)
-    values = config_lib.overlay(parts.presets, preset) | overrides
-    run = config_lib.resolve(
-        RunConfig, {key: value for key, value in values.items() if key not in of_agent}
-    )
-    _check_run(run)
-    envs_lib.check_name(run.env)
-    config = registry.resolve(
-        agent,
-        preset,
-        {key: value for key, value in overrides.items() if key in of_agent},
-        ablate,
-    )
-    if not run.logdir:
-        run = dataclasses.replace(
-            run, logdir=default_logdir(agent, preset, ablate, run)
-        )
-    return Settings(agent, preset, ablate, run, config, fresh)
-
-
-def default_logdir(
-    agent: str, preset: str, ablate: tuple[str, ...], run: RunConfig
-) -> str:
-    """Returns runs/AGENT/ENV/PRESET/seedN."""
-    env = re.sub(r"[^A-Za-z0-9_.-]+", "-", run.env)
-    variant = "-".join([preset.replace(",", "+") or "default", *ablate])
-    return f"runs/{agent}/{env}/{variant}/seed{run.seed}"
-
-
-def make_envs(run: RunConfig, num_envs: int | None = None) -> VectorEnv:
-    """Makes the environments of a run, or other numbers of them for evaluation."""
-    wanted = {
-        "action_repeat": run.action_repeat,
-        "time_limit": run.time_limit,
-        "full_action_space": run.full_action_space,
-    }
-    try:
-        return envs_lib.make(
-            run.env,
-            num_envs or run.num_envs,
-            parallel=None if run.parallel == "auto" else run.parallel,
-            **{key: value for key, value in wanted.items() if value},
-        )
-    except TypeError as error:
-        raise ValueError(f"{run.env} cannot be made so: {error}") from error
+__all__ = [
+    "FREE_TO_CHANGE",
+    "Run",
+    "RunConfig",
+    "Settings",
+    "default_logdir",
+    "make_envs",
+    "settings",
+    "train",
+]
 
 
 def train(settings: Settings) -> Agent:
@@ -402,15 +289,6 @@ class Run:
             f"  replay up to {agent.replay_bytes() / 1e9:.2f} GB on disk; logdir {self.settings.logdir}",
         ]
         self._say("\n".join(lines))
-
-
-def _check_run(run: RunConfig) -> None:
-    for name in ("num_envs", "env_steps", "save_every", "log_every", "keep"):
-        if getattr(run, name) < 1:
-            raise ValueError(
-                f"{name}={getattr(run, name)} came, but at least 1 is expected"
-            )
-    registry.check_numbers(run)
 
 
 def _identity(settings: Settings) -> Tree:
