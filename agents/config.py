@@ -2,18 +2,34 @@
 
 import dataclasses
 import difflib
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
+
+from agents import schedule
 
 Config = TypeVar("Config")
 Presets = Mapping[str, Mapping[str, Any]]
 
 
-def option(default: Any, text: str, choices: tuple[Any, ...] = ()) -> Any:
-    """Returns a dataclass field with a help text and, where they are few, the values it may take."""
-    return dataclasses.field(
-        default=default, metadata={"help": text, "choices": choices}
-    )
+def option(
+    default: Any,
+    text: str,
+    choices: tuple[Any, ...] = (),
+    low: float = 0,
+    is_schedule: bool = False,
+) -> Any:
+    """Returns a dataclass field with what is to be known of it.
+
+    Args:
+        default: Its default; its type is the option's.
+        text: What --help says.
+        choices: The values it may take, where they are few.
+        low: The least value of a number.
+        is_schedule: Whether it is a string that `schedule.parse` reads.
+    """
+    metadata = {"help": text, "choices": choices, "low": low, "schedule": is_schedule}
+    return dataclasses.field(default=default, metadata=metadata)
 
 
 def near(name: str, known: Iterable[str]) -> str:
@@ -82,11 +98,17 @@ def _check(field: dataclasses.Field, value: Any) -> Any:
         raise ValueError(
             f"{field.name}={value!r} came, but a value of type {kind.__name__} is expected"
         ) from None
-    choices = field.metadata.get("choices")
+    choices, low = field.metadata["choices"], field.metadata["low"]
     if choices and value not in choices:
         raise ValueError(
             f"{field.name}={value!r} came, but one of {', '.join(map(repr, choices))} is expected"
         )
+    if isinstance(value, int | float) and not low <= value < math.inf:
+        raise ValueError(
+            f"{field.name}={value} came, but a number of at least {low} is expected"
+        )
+    if field.metadata["schedule"]:
+        schedule.parse(value)
     return value
 
 

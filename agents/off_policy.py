@@ -1,6 +1,7 @@
 """What every agent that learns from replay shares: storing rows, and training when updates are due."""
 
 import abc
+import contextlib
 import pathlib
 import tempfile
 from collections.abc import Mapping
@@ -192,15 +193,15 @@ class OffPolicyAgent(Agent):
         bad = [key for key, value in metrics.items() if not np.isfinite(value)]
         text = (
             f"update {self.updates} at environment step {self.env_steps}: not finite: {', '.join(bad)}. "
-            "The weights are those before this update. Try precision float32, smaller learning rates, or "
+            "The step was not made. Try precision float32, smaller learning rates, or "
             "check the scale of rewards and observations."
         )
         if self.folder is not None:
             path = self.folder / "not_finite_batch.npz"
-            np.savez_compressed(
-                path, **{key.replace("/", "."): value for key, value in batch.items()}
-            )
-            text += f" The batch is in {path}."
+            arrays = {key.replace("/", "."): value for key, value in batch.items()}
+            with contextlib.suppress(OSError):  # a full disk must not hide the error
+                np.savez_compressed(path, **arrays)
+                text += f" The batch is in {path}."
         return text
 
     def _open_replay(self, spec: rows_lib.RowSpec, num_streams: int) -> None:

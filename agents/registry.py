@@ -1,10 +1,8 @@
 """What users call: make, load, save, train, evaluate; and where each agent's parts are."""
 
 import contextlib
-import dataclasses
 import importlib
 import json
-import math
 import os
 import pathlib
 import shutil
@@ -12,7 +10,6 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from agents import config as config_lib
-from agents import schedule
 from agents.api import Agent, Spaces, Tree
 from agents.checkpoint import (
     Checkpoints,
@@ -71,39 +68,7 @@ def resolve(
     values = config_lib.overlay(parts.presets, preset) | dict(parts.ablate(ablate))
     of_run = config_lib.names(RunConfig) - config_lib.names(parts.config)
     values = {key: value for key, value in values.items() if key not in of_run}
-    config: Any = config_lib.resolve(parts.config, values | dict(overrides))
-    check_numbers(config)
-    return config
-
-
-_AT_LEAST_ONE = {
-    "batch_length",
-    "batch_size",
-    "cnn_depth",
-    "deter",
-    "hidden",
-    "horizon",
-    "mlp_units",
-    "replay_capacity",
-    "slow_target_every",
-    "stoch",
-}
-
-
-def check_numbers(config: Any) -> None:
-    """Raises ValueError on a negative or infinite number, a size of 0, or a schedule that cannot be read."""
-    for field in dataclasses.fields(config):
-        name, value = field.name, getattr(config, field.name)
-        if isinstance(value, int | float):
-            low = 1 if name in _AT_LEAST_ONE else 0
-            if not (math.isfinite(value) and value >= low):
-                raise ValueError(
-                    f"{name}={value} came, but a number of at least {low} is expected"
-                )
-            if name == "train_every" and value == 0:
-                raise ValueError("train_every=0 came, but more than 0 is expected")
-        elif "may be a schedule" in field.metadata["help"]:
-            schedule.parse(value)
+    return config_lib.resolve(parts.config, values | dict(overrides))
 
 
 def make(

@@ -18,8 +18,8 @@ class RunConfig:
     """What a run needs beside the agent's own settings. Steps are environment steps (agent decisions)."""
 
     env: str = option("atari:Pong", "Environment, suite:name.")
-    num_envs: int = option(1, "Environments stepped together.")
-    env_steps: int = option(1_000_000, "Environment steps of the whole run.")
+    num_envs: int = option(1, "Environments stepped together.", low=1)
+    env_steps: int = option(1_000_000, "Environment steps of the whole run.", low=1)
     seed: int = option(0, "Seeds weights, batches, noise and environments.")
     logdir: str = option("", "Folder of the run; runs/AGENT/ENV/PRESET/seedN if empty.")
     action_repeat: int = option(0, "Frames per step; the suite's own if 0.")
@@ -34,14 +34,14 @@ class RunConfig:
         "Environments in this process, or one process each; 'auto' is the suite's own.",
         ("auto", "sync", "process"),
     )
-    log_every: int = option(1_000, "Steps between lines of metrics.jsonl.")
+    log_every: int = option(1_000, "Steps between lines of metrics.jsonl.", low=1)
     save_every: int = option(
-        10_000, "Steps between checkpoints; each cuts the open episodes."
+        10_000, "Steps between checkpoints; each cuts the open episodes.", low=1
     )
     eval_every: int = option(10_000, "Steps between evaluations; 0 for none.")
     eval_episodes: int = option(4, "Episodes per evaluation.")
     video_every: int = option(10_000, "Steps between videos; 0 for none.")
-    keep: int = option(3, "Checkpoints kept.")
+    keep: int = option(3, "Checkpoints kept.", low=1)
     minutes: float = option(
         0.0, "Stop after so many minutes and save; 0 for no such limit."
     )
@@ -99,7 +99,6 @@ def settings(
     run = config_lib.resolve(
         RunConfig, {key: value for key, value in values.items() if key not in of_agent}
     )
-    _check_run(run)
     envs_lib.check_name(run.env)
     config = registry.resolve(
         agent,
@@ -139,12 +138,3 @@ def make_envs(run: RunConfig, num_envs: int | None = None) -> VectorEnv:
         )
     except TypeError as error:
         raise ValueError(f"{run.env} cannot be made so: {error}") from error
-
-
-def _check_run(run: RunConfig) -> None:
-    for name in ("num_envs", "env_steps", "save_every", "log_every", "keep"):
-        if getattr(run, name) < 1:
-            raise ValueError(
-                f"{name}={getattr(run, name)} came, but at least 1 is expected"
-            )
-    registry.check_numbers(run)

@@ -134,8 +134,10 @@ class Run:
             self._save()
 
     def _time_is_up(self) -> bool:
-        minutes = (time.monotonic() - self._started) / 60
-        return 0 < self.config.minutes <= minutes
+        return 0 < self.config.minutes <= self._minutes()
+
+    def _minutes(self) -> float:
+        return (time.monotonic() - self._started) / 60
 
     def _stopping(self) -> bool:
         return self.stopped_by != 0
@@ -165,12 +167,12 @@ class Run:
         agent, config = self.agent, self.config
         for episode in event.episodes:
             self._logger.episode(episode.score, episode.length)
-            self._status.update(agent.env_steps, agent.updates, episode.score)
+            self._show_progress(episode.score)
         if event.metrics:
             self._logger.add(event.metrics)
         self._record(event)
         self._show_phase()
-        self._status.update(agent.env_steps, agent.updates)
+        self._show_progress()
         if self._should["log"](agent.env_steps):
             self._logger.add(self._replay_size())
             self._logger.write(agent.env_steps, agent.updates)
@@ -188,9 +190,15 @@ class Run:
         elif agent.collect_mode == "random":
             self._set_phase("filling replay", agent.config.prefill)
         else:
-            self._set_phase("training")
+            self._set_phase("training", self.config.minutes or None)
 
-    def _set_phase(self, name: str, total: int | None = None) -> None:
+    def _show_progress(self, score: float | None = None) -> None:
+        """Counts towards the end in steps, or in minutes where the run ends by the clock."""
+        by_clock = self.config.minutes and self._status.name == "training"
+        done = self._minutes() if by_clock else None
+        self._status.update(self.agent.env_steps, self.agent.updates, score, done)
+
+    def _set_phase(self, name: str, total: float | None = None) -> None:
         if self._status.name != name:
             self._status.phase(name, total)
 

@@ -85,7 +85,10 @@ UNKNOWN = [
     ([*CATCH, "--batch_size=many"], "--batch_size=many"),
     ([*CATCH, "--batch_size=0"], "batch_size=0 came, but a number of at least 1"),
     ([*CATCH, "--horizon=-3"], "horizon=-3 came"),
-    ([*CATCH, "--train_every=0"], "train_every=0 came, but more than 0"),
+    (
+        [*CATCH, "--train_every=0"],
+        "train_every=0.0 came, but a number of at least 0.001",
+    ),
     ([*CATCH, "--model_lr=nan"], "model_lr=nan came"),
     ([*CATCH, "--num_envs=0"], "num_envs=0 came, but at least 1"),
     ([*CATCH, "--seed=-1"], "seed=-1 came"),

@@ -1,6 +1,7 @@
 import gymnasium
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import agents
 from envs.api import Spaces
@@ -8,7 +9,7 @@ from envs.api import Spaces
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_the_update_compiled_by_xla_starts_near_the_losses_of_the_plain_one():
+def test_the_update_compiled_by_xla_gives_the_metrics_of_the_plain_one():
     rng, shape = np.random.default_rng(0), (8, 4)
     image = gymnasium.spaces.Box(0, 255, (10, 10, 1), np.uint8)
     spaces = Spaces({"image": image}, gymnasium.spaces.Discrete(6))
@@ -20,10 +21,18 @@ def test_the_update_compiled_by_xla_starts_near_the_losses_of_the_plain_one():
         "is_first": np.zeros(shape, bool),
     }
     plain, compiled = (
-        agents.make("dreamerv2", spaces, "debug", jit_compile=jit).update(batch)
-        for jit in (False, True)
+        update_without_noise(spaces, batch, jit) for jit in (False, True)
     )
-    # XLA's Philox draws other numbers from the same seed than the plain kernels, so samples differ.
-    for key in ("image_loss", "reward_loss", "discount_loss", "model_loss"):
-        np.testing.assert_allclose(compiled[key], plain[key], rtol=0.15, err_msg=key)
-    assert all(np.isfinite(value) for value in compiled.values())
+    for key, value in plain.items():
+        np.testing.assert_allclose(
+            compiled[key], value, rtol=1e-4, atol=1e-5, err_msg=key
+        )
+
+
+def update_without_noise(spaces, batch, jit_compile):
+    """One update with zero noise: XLA's Philox draws other numbers than the plain kernels from the same seed."""
+    agent = agents.make("dreamerv2", spaces, "debug", jit_compile=jit_compile)
+    cell, head = agent.world.cell, agent.behavior.actor.head
+    cell.noise = lambda shape, seed: tf.zeros(cell.noise_shape(shape))
+    head.noise = lambda shape, seed: tf.zeros(head.noise_shape(shape))
+    return agent.update(batch)
