@@ -15,8 +15,6 @@ _SUITE_PRESETS = {
     "minatar": "minatar",
     "minigrid": "minigrid",
     "zoo": "catch",
-    "dm_control": "dmc_vision",
-    "crafter": "crafter",
 }
 
 _ON_CPU = """No GPU here: taking the preset atari_small (3 M parameters instead of 22 M), not atari.
