@@ -24,7 +24,8 @@ SETTINGS = {
     "preset": "atari_small",
     "mlp_layers": 2,
     "mlp_units": 200,
-    "model_lr": 6e-4,
+    "model_lr": 1e-3,
+    "kl_scale": 0.02,
     "eval_every": 0,
 }
 
