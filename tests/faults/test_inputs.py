@@ -90,7 +90,7 @@ UNKNOWN = [
         "train_every=0.0 came, but a number of at least 0.001",
     ),
     ([*CATCH, "--model_lr=nan"], "model_lr=nan came"),
-    ([*CATCH, "--num_envs=0"], "num_envs=0 came, but at least 1"),
+    ([*CATCH, "--num_envs=0"], "num_envs=0 came, but a number of at least 1"),
     ([*CATCH, "--seed=-1"], "seed=-1 came"),
     ([*CATCH, "--eval_every=-1"], "eval_every=-1 came"),
     ([*CATCH, "--entropy_scale=liner(1,0,5)"], "Did you mean linear"),

@@ -14,6 +14,7 @@ import pytest
 
 import envs
 from agents import checkpoint, training
+from agents import settings as settings_lib
 from agents.checkpoint import DamagedError
 from agents.logger import read_metrics
 from agents.off_policy import NonFiniteError
@@ -291,7 +292,7 @@ def faulty_run(logdir: pathlib.Path, **overrides: Any) -> Any:
 def commit(monkeypatch: pytest.MonkeyPatch) -> Any:
     """A function that arms a fault for the 81st step of row 1."""
     make = functools.partial(envs.make, timeout_s=1)
-    monkeypatch.setattr(training.envs_lib, "make", make)
+    monkeypatch.setattr(settings_lib.envs_lib, "make", make)
 
     def arm(fault: str) -> None:
         monkeypatch.setenv("FAULT", fault)

@@ -3,6 +3,7 @@
 import ast
 import configparser
 import re
+import sysconfig
 import tomllib
 from importlib import metadata
 from pathlib import Path
@@ -138,9 +139,9 @@ def test_constraints_are_plain_versions(repository):
 
 
 def test_this_environment_holds_the_versions_of_the_constraints(constraints):
-    here = {
-        canonicalize_name(each.name): each.version for each in metadata.distributions()
-    }
+    # setuptools, once imported, puts copies of its own on the path: only what is installed counts
+    installed = metadata.distributions(path=[sysconfig.get_path("purelib")])
+    here = {canonicalize_name(each.name): each.version for each in installed}
     assert {"tensorflow", "keras", "numpy", "tf-agents", "ale-py"} <= set(here)
     wrong = {
         name: (here[name], constraints[name])
