@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import envs
-from agents import checkpoint, training
+from agents import checkpoint
 from agents import settings as settings_lib
 from agents.checkpoint import DamagedError
 from agents.logger import read_metrics
