@@ -151,7 +151,7 @@ def test_a_run_that_is_killed_at_any_moment_ends_like_one_that_never_was(
 
 @pytest.mark.soak
 def test_dreamerv2_resumes_after_twenty_kills(tmp_path: pathlib.Path) -> None:
-    arguments = ["--env=zoo:Catch-v0", "--preset=debug", "--env_steps=6000"]
+    arguments = ["--env=zoo:Catch-v0", "--preset=debug", "--env_steps=20000"]
     arguments += [f"--logdir={tmp_path}", "--eval_every=0", "--video_every=0"]
     kill_and_resume("launch.dreamerv2", arguments, tmp_path, 20, 3.0)
 
