@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from agents import precision, schedule, video
+from agents import precision, random_policy, schedule, video
 from agents.api import Batch, Mode, Report, Spaces, State, Step
 from agents.dreamerv2 import behavior as behavior_lib
 from agents.dreamerv2 import nets
@@ -81,7 +81,7 @@ class DreamerV2(OffPolicyAgent):
                 input_signature=self._policy_signature(),
                 autograph=False,
             )
-            for mode in ("sample", "greedy", "random")
+            for mode in ("sample", "greedy")
         }
         self._report = tf.function(
             self._report_step,
@@ -106,6 +106,8 @@ class DreamerV2(OffPolicyAgent):
 
         As in the reference, the latent state is a sample in every mode.
         """
+        if mode == "random":
+            return random_policy.act(self.spaces.action, state)
         action, state = self._policies[mode](
             dict(step.observation), step.is_first, dict(state)
         )
@@ -318,9 +320,6 @@ class DreamerV2(OffPolicyAgent):
             batch = tf.shape(is_first)[0]
             seed = state["seed"][0]
             advanced = state["seed"] + tf.constant([0, 2])
-            if mode == "random":
-                action = self._random_action(batch, seed)
-                return action, state | {"action": action, "seed": advanced}
             latent = self._filter(observation, is_first, state, seed)
             policy = self.behavior.actor(self.world.cell.features(latent))
             head = self.behavior.actor.head
@@ -358,16 +357,6 @@ class DreamerV2(OffPolicyAgent):
             cell.embed_inputs(self.world.encoder(ready)),
             is_first,
             self.world.noise((tf.shape(is_first)[0],), seed),
-        )
-
-    def _random_action(self, batch: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        space = self.spaces.action
-        if isinstance(space, gymnasium.spaces.Discrete):
-            return tf.random.stateless_uniform(
-                (batch,), seed, 0, int(space.n), tf.int32, alg="philox"
-            )
-        return tf.random.stateless_uniform(
-            (batch, *self._action_shape), seed, -1.0, 1.0, alg="philox"
         )
 
     def _report_step(self, batch: dict[str, tf.Tensor]) -> Any:
