@@ -34,7 +34,7 @@ def default_preset(env: str) -> str:
     return preset
 
 
-HOURS_PER_MILLION_FRAMES = 4.5  # atari_small on two cores: scores/benchmark
+HOURS_PER_MILLION_FRAMES = 4.0  # atari_small on two cores: scores/benchmark
 
 
 def main() -> None:

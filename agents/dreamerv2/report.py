@@ -14,7 +14,8 @@ class OpenLoop(NamedTuple):
     """Six replayed sequences: 5 frames are seen, the rest is dreamed from the true actions.
 
     Attributes:
-        truth: Image key -> [6, T, H, W, C] float32 in [0, 1].
+        truth: Image key -> [6, T, H, W, C] float32 in [0, 1]; gray after the end of a dreamed episode, which no dream
+            can know.
         model: The same, reconstructed while seen, then dreamed.
         model_error: [min(10, T - 5)] mean squared error of the dream, 1 to 10 steps after the last frame seen, over all
             observation keys, in units of preprocessed observations; steps across an episode's end are left out.
@@ -64,12 +65,11 @@ def open_loop(
     images = [
         key for key, value in sequence.observation.items() if value.shape.rank == 5
     ]
+    shown = tf.concat([tf.ones_like(sequence.reward[:CONTEXT]), mask], 0)
+    model = {key: tf.concat([before[key], after[key]], 0) for key in images}
     return OpenLoop(
-        {key: _picture(sequence.observation[key] - dark[key]) for key in images},
-        {
-            key: _picture(tf.concat([before[key], after[key]], 0) - dark[key])
-            for key in images
-        },
+        {key: _picture(sequence.observation[key] - dark[key], shown) for key in images},
+        {key: _picture(model[key] - dark[key], shown) for key in images},
         _error(after, future, mask),
         _error(frozen, future, mask),
     )
@@ -88,6 +88,8 @@ def _error(
     return tf.math.divide_no_nan(tf.reduce_sum(total * mask, 1), tf.reduce_sum(mask, 1))
 
 
-def _picture(value: tf.Tensor) -> tf.Tensor:
-    """Returns [6, T, H, W, C] in [0, 1] from [T, B, H, W, C] with black at 0."""
-    return tf.clip_by_value(tf.einsum("tb...->bt...", value[:, :SEQUENCES]), 0.0, 1.0)
+def _picture(value: tf.Tensor, shown: tf.Tensor) -> tf.Tensor:
+    """Returns [6, T, H, W, C] in [0, 1] from [T, B, H, W, C] with black at 0; gray where not shown [T, B]."""
+    shown = tf.reshape(shown, tf.concat([tf.shape(shown), [1, 1, 1]], 0))
+    pictures = tf.clip_by_value(value, 0.0, 1.0) * shown + 0.5 * (1.0 - shown)
+    return tf.einsum("tb...->bt...", pictures[:, :SEQUENCES])
