@@ -1,6 +1,7 @@
 """Training runs: environments, agent, logger and checkpoints around the driver."""
 
 import contextlib
+import os
 import pathlib
 import shlex
 import shutil
@@ -159,8 +160,8 @@ class Run:
         )
         if not done:
             print(f"  resume    {_command()}")
-        print(f"  evaluate  python -m launch.evaluate --logdir={logdir}")
-        print(f"  plot      python -m launch.plot --logdirs={logdir}")
+        print(f"  evaluate  {_python()} -m launch.evaluate --logdir={logdir}")
+        print(f"  plot      {_python()} -m launch.plot --logdirs={logdir}")
         print(f"  videos    {self.settings.logdir / 'videos'}")
 
     def _on_event(self, event: driver.Event) -> None:
@@ -384,10 +385,19 @@ def _stop_on_signals(run: Run) -> Iterator[None]:
             signal.signal(number, handler)
 
 
+def _python() -> str:
+    """Returns what to type for this Python: 'python' where that is it, else its path from here."""
+    found = shutil.which("python")
+    if found and os.path.abspath(found) == sys.executable:
+        return "python"
+    path = os.path.relpath(sys.executable)
+    return shlex.quote(sys.executable if path.startswith("..") else path)
+
+
 def _command() -> str:
     """Returns the command that goes on with what this process did; --fresh would start over."""
     spec = getattr(sys.modules["__main__"], "__spec__", None)
-    start = f"python -m {spec.name}" if spec else f"python {sys.argv[0]}"
+    start = f"{_python()} -m {spec.name}" if spec else f"{_python()} {sys.argv[0]}"
     fresh = ("-fresh", "--fresh", "--fresh=true", "--fresh=True")
     arguments = [argument for argument in sys.argv[1:] if argument not in fresh]
     return shlex.join([*start.split(), *arguments])

@@ -17,7 +17,7 @@ _SUITE_PRESETS = {
     "zoo": "catch",
 }
 
-_ON_CPU = """No GPU here: taking the preset atari_small (3 M parameters instead of 22 M), not atari.
+_ON_CPU = """No GPU here: taking the preset atari_small (4.5 M parameters instead of 22 M), not atari.
 What to expect: on two cores about {hours:.0f} hours per million frames. Published curves, with a larger model and
 batch, have Pong at -18 after 1 million frames, -9 after 2 and +11 after 5: for the first hours it stays at -21.
 Boxing and Krull move first. To see something learned within ten minutes: make demo"""
