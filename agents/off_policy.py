@@ -1,16 +1,15 @@
 """What every agent that learns from replay shares: storing rows, and training when updates are due."""
 
-import abc
 import contextlib
 import pathlib
 import tempfile
-from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
 from agents import rows as rows_lib
-from agents.api import Agent, Batch, Metrics, Mode, Spaces, State, Step, Tree
+from agents.api import Batch, Metrics, Mode, Spaces, State, Step, Tree
+from agents.learner import Learner
 from agents.replay import Replay
 from agents.sampler import Sampler
 
@@ -55,7 +54,7 @@ class NonFiniteError(ArithmeticError):
     """A loss or gradient of the model is NaN or infinite; the weights are those before that update."""
 
 
-class OffPolicyAgent(Agent):
+class OffPolicyAgent(Learner):
     """An agent that stores every row and makes one update per `train_every` environment steps.
 
     Batch u is a pure function of (seed, u, rows stored when batch u - 1 was taken).
@@ -85,14 +84,6 @@ class OffPolicyAgent(Agent):
     def collect_mode(self) -> Mode:  # type: ignore[override]
         """'random' until the prefill is done."""
         return "random" if self.env_steps < self.config.prefill else "sample"
-
-    @abc.abstractmethod
-    def variables(self) -> Mapping[str, Any]:
-        """Returns every variable of weights, optimizers and counters by a stable name."""
-
-    @abc.abstractmethod
-    def acting_names(self) -> set[str]:
-        """Returns the names among `variables` that acting reads."""
 
     def observe(self, step: Step, state: State) -> None:
         """Stores one row per environment."""
@@ -148,22 +139,11 @@ class OffPolicyAgent(Agent):
                 "spec": {key: list(value) for key, value in self.replay.spec.items()},
                 "content": self.replay.get_state(),
             }
-        return {
-            "env_steps": self.env_steps,
-            "updates": self.updates,
-            "variables": {
-                name: np.asarray(variable.numpy())
-                for name, variable in self.variables().items()
-            },
-            "replay": replay,
-        }
+        return super().get_state() | {"replay": replay}
 
     def set_state(self, tree: Tree, learn: bool = True) -> None:
         """Inverts `get_state`; raises ValueError where names or shapes differ."""
-        self.env_steps, self.updates = tree["env_steps"], tree["updates"]
-        wanted = self.variables()
-        names = set(wanted) if learn else self.acting_names()
-        assign({name: wanted[name] for name in names}, tree["variables"])
+        super().set_state(tree, learn)
         if learn and tree["replay"] is not None:
             spec = rows_lib.spec_from_json(tree["replay"]["spec"])
             self._open_replay(spec, tree["replay"]["streams"])
@@ -242,21 +222,3 @@ class OffPolicyAgent(Agent):
         scalars = {"reward": "float32", "discount": "float32"}
         scalars |= {"is_first": "bool", "is_last": "bool"}
         return spec | {key: ((), dtype) for key, dtype in scalars.items()}
-
-
-def assign(variables: Mapping[str, Any], values: Mapping[str, np.ndarray]) -> None:
-    """Assigns saved values by name.
-
-    Raises:
-        ValueError: If a name is missing or a shape differs; nothing is assigned then.
-    """
-    for name, variable in variables.items():
-        if name not in values:
-            raise ValueError(f"the saved weights have no {name}")
-        if tuple(variable.shape) != tuple(values[name].shape):
-            raise ValueError(
-                f"the saved {name} has shape {tuple(values[name].shape)}, the model's has "
-                f"{tuple(variable.shape)}: another size or preset"
-            )
-    for name, variable in variables.items():
-        variable.assign(values[name])

@@ -1,18 +1,14 @@
 """What every agent that learns from its own latest steps shares: collecting windows, and training on each."""
 
-import abc
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 
 from agents import rows as rows_lib
-from agents.api import Agent, Metrics, Spaces, State, Step, Tree
-from agents.off_policy import assign
+from agents.api import Metrics, Spaces, State, Step, Tree
+from agents.learner import Learner
 from agents.rollout import Rollout
 
 
-class OnPolicyAgent(Agent):
+class OnPolicyAgent(Learner):
     """An agent that makes one update on each window of T transitions, which is T + 1 rows.
 
     Args:
@@ -26,14 +22,6 @@ class OnPolicyAgent(Agent):
         self.length = length
         self.seed = seed
         self._rollout: Rollout | None = None
-
-    @abc.abstractmethod
-    def variables(self) -> Mapping[str, Any]:
-        """Returns every variable of weights, optimizers and counters by a stable name."""
-
-    @abc.abstractmethod
-    def acting_names(self) -> set[str]:
-        """Returns the names among `variables` that acting reads."""
 
     def observe(self, step: Step, state: State) -> None:
         """Collects one row per environment."""
@@ -67,22 +55,11 @@ class OnPolicyAgent(Agent):
                 "spec": {key: list(value) for key, value in rollout.spec.items()},
                 "content": rollout.get_state(),
             }
-        return {
-            "env_steps": self.env_steps,
-            "updates": self.updates,
-            "variables": {
-                name: np.asarray(variable.numpy())
-                for name, variable in self.variables().items()
-            },
-            "rollout": window,
-        }
+        return super().get_state() | {"rollout": window}
 
     def set_state(self, tree: Tree, learn: bool = True) -> None:
         """Inverts `get_state`; raises ValueError where names or shapes differ."""
-        self.env_steps, self.updates = tree["env_steps"], tree["updates"]
-        wanted = self.variables()
-        names = set(wanted) if learn else self.acting_names()
-        assign({name: wanted[name] for name in names}, tree["variables"])
+        super().set_state(tree, learn)
         if learn and tree["rollout"] is not None:
             spec = rows_lib.spec_from_json(tree["rollout"]["spec"])
             self._open_rollout(spec, tree["rollout"]["batch"])

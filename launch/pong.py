@@ -10,6 +10,7 @@ import numpy as np
 from absl import flags
 
 import agents
+from agents import score
 from launch import app, tensorflow_log
 
 _LOGDIR = flags.DEFINE_string("logdir", "runs/pong", "Where the run leaves its files.")
@@ -53,6 +54,11 @@ def main() -> None:
     model, copy = open_loop_errors(agent)
     print_errors(model, copy)
     result = {
+        "command": "make pong",
+        "commit": score.commit(),
+        "versions": score.versions(),
+        "hardware": score.hardware(),
+        "minutes": _MINUTES.value,
         "env_steps": agent.env_steps,
         "updates": agent.updates,
         "model_error": model.tolist(),

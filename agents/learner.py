@@ -1,0 +1,61 @@
+"""What every learning agent shares: named variables and counters, saved and restored."""
+
+import abc
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from agents.api import Agent, Tree
+
+
+class Learner(Agent):
+    """An agent whose weights, optimizers and counters are variables with stable names.
+
+    What it learns from (replay, window) is added to the state by its subclass.
+    """
+
+    @abc.abstractmethod
+    def variables(self) -> Mapping[str, Any]:
+        """Returns every variable of weights, optimizers and counters by a stable name."""
+
+    @abc.abstractmethod
+    def acting_names(self) -> set[str]:
+        """Returns the names among `variables` that acting reads."""
+
+    def get_state(self) -> Tree:
+        """Returns counters and variables."""
+        values = {
+            name: np.asarray(variable.numpy())
+            for name, variable in self.variables().items()
+        }
+        return {
+            "env_steps": self.env_steps,
+            "updates": self.updates,
+            "variables": values,
+        }
+
+    def set_state(self, tree: Tree, learn: bool = True) -> None:
+        """Inverts `get_state`; raises ValueError where names or shapes differ."""
+        self.env_steps, self.updates = tree["env_steps"], tree["updates"]
+        wanted = self.variables()
+        names = set(wanted) if learn else self.acting_names()
+        assign({name: wanted[name] for name in names}, tree["variables"])
+
+
+def assign(variables: Mapping[str, Any], values: Mapping[str, np.ndarray]) -> None:
+    """Assigns saved values by name.
+
+    Raises:
+        ValueError: If a name is missing or a shape differs; nothing is assigned then.
+    """
+    for name, variable in variables.items():
+        if name not in values:
+            raise ValueError(f"the saved weights have no {name}")
+        if tuple(variable.shape) != tuple(values[name].shape):
+            raise ValueError(
+                f"the saved {name} has shape {tuple(values[name].shape)}, the model's has "
+                f"{tuple(variable.shape)}: another size or preset"
+            )
+    for name, variable in variables.items():
+        variable.assign(values[name])
