@@ -33,7 +33,8 @@ SETTINGS = {
 _BEFORE = """DreamerV2 on Pong for about {minutes:.0f} minutes, from 64x64 gray pixels, with small nets.
 What this shows: that the whole agent runs on the real emulator, and that its world model learns Pong: at the end its
 open-loop prediction over 10 steps (it sees 5 frames, then dreams with its eyes shut) is compared with a prediction
-that copies the last frame. It must beat the copy. Watch {logdir}/videos meanwhile.
+that copies the last frame. It must beat the copy. Watch {logdir}/videos meanwhile: first comes the field, then where
+ball and paddles usually are, which beats the copy already; that the dream follows them takes longer than this.
 What it does not show: good play. The score stays near -21; leaving it takes millions of frames (published: -18 after
 1 million, -9 after 2, +11 after 5), which is days on two cores and hours on a GPU.
 """
