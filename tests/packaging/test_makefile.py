@@ -117,8 +117,12 @@ def test_make_alone_lists_every_target(machine):
     assert set(listed) == set(phony[1].split())
 
 
-def test_ci_runs_from_any_folder(repository):
+def test_ci_runs_from_any_folder_and_makes_install_check_and_test(repository):
     assert os.access(repository / ".ci" / "run", os.X_OK)
     text = (repository / ".ci" / "run").read_text()
     assert 'cd "$(dirname "$0")/.."' in text
-    assert "install check test" in text
+    assert re.findall(r"^timed make (\w+)$", text, re.MULTILINE) == [
+        "install",
+        "check",
+        "test",
+    ]
