@@ -133,7 +133,10 @@ def cli() -> None:
     """Runs the command line."""
     # Defined here, not at import: other launchers import this module and have flags of their own.
     logdirs = flags.DEFINE_string(
-        "logdirs", None, "Pattern of run folders, in quotes.", required=True
+        "logdirs",
+        None,
+        "Pattern of run folders, in quotes; several by comma.",
+        required=True,
     )
     output = flags.DEFINE_string("output", "plot.png", "The picture: .png or .svg.")
     key = flags.DEFINE_string("key", "return", "The scalar of metrics.jsonl to draw.")
@@ -144,8 +147,9 @@ def cli() -> None:
             sys.exit(
                 f"Unexpected arguments {argv[1:]}: put the pattern in quotes, --logdirs='{logdirs.value}'."
             )
-        pattern = os.path.expanduser(logdirs.value)
-        folders = [path for path in sorted(glob.glob(pattern)) if os.path.isdir(path)]
+        patterns = [os.path.expanduser(part) for part in logdirs.value.split(",")]
+        found = {path for pattern in patterns for path in glob.glob(pattern)}
+        folders = [path for path in sorted(found) if os.path.isdir(path)]
         if not folders:
             sys.exit(f"No folder matches --logdirs='{logdirs.value}'.")
         try:
