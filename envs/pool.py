@@ -89,7 +89,10 @@ class Watchdog:
         self._timeout_s = timeout_s
         self._call: tuple[float, int, GuardedEnv] | None = None
         self._stopped = threading.Event()
-        threading.Thread(target=self._run, name="env-watchdog", daemon=True).start()
+        self._thread = threading.Thread(
+            target=self._run, name="env-watchdog", daemon=True
+        )
+        self._thread.start()
 
     def watching(self, row: GuardedEnv) -> "Watchdog":
         """Returns a context in which the row is watched."""
@@ -105,6 +108,7 @@ class Watchdog:
     def stop(self) -> None:
         """Ends the thread."""
         self._stopped.set()
+        self._thread.join()
 
     def _run(self) -> None:
         reported = None
