@@ -10,7 +10,7 @@ CANDIDATES = python3.11 python3.12 python3.13 python3 python
 FITS = import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
 
 .DEFAULT_GOAL = help
-.PHONY: help install demo pong test check constraints clean
+.PHONY: help install demo pong test check differences notebooks constraints clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -30,6 +30,12 @@ check: $(READY) ## Check style and types
 	@$(RUN) -m ruff check .
 	@$(RUN) -m ruff format --check .
 	@$(RUN) -m mypy $(PACKAGES)
+
+differences: $(READY) ## Write docs/differences.md from the comments of the code
+	@$(RUN) docs/differences.py
+
+notebooks: $(READY) ## Run the notebooks' scripts and write docs/notebooks/*.ipynb, in a few minutes
+	@$(RUN) docs/build_notebooks.py
 
 constraints: $(READY) ## Write constraints.txt from what is installed in .venv
 	@$(RUN) -m pip freeze --all --exclude-editable --exclude pip | grep '^[A-Za-z0-9._-]*==' | LC_ALL=C sort -f > constraints.new

@@ -1,4 +1,4 @@
-"""The agents, and what users call: make(), load(), train() and evaluate().
+"""The agents, and what users call: make(), load(), save_policy(), train() and evaluate().
 
 Importing it is instant and loads no TensorFlow: the functions come from `agents.registry` when first asked for.
 """
@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from agents.version import VERSION as __version__
 
 if TYPE_CHECKING:
-    from agents.registry import evaluate, load, make, train
+    from agents.registry import evaluate, load, make, save_policy, train
 
-__all__ = ["__version__", "evaluate", "load", "make", "train"]
+__all__ = ["__version__", "evaluate", "load", "make", "save_policy", "train"]
 __zoo__ = "latent-agent-zoo"
 
 

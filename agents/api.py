@@ -122,6 +122,10 @@ class Agent(abc.ABC):
     def get_state(self) -> Tree:
         """Returns all that training needs to go on: weights, optimizers, counters, replay."""
 
+    def acting_state(self, report: bool = True) -> Tree:
+        """Returns the part of the state that acting needs, and with `report` what `report` needs; here all of it."""
+        return self.get_state()
+
     def close(self) -> None:
         """Ends threads and releases the folder; may be called twice."""
         if self.lock is not None:

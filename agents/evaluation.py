@@ -10,7 +10,7 @@ import numpy as np
 
 import envs as envs_lib
 from agents import config as config_lib
-from agents import driver, registry, training, video
+from agents import driver, policy, registry, training, video
 from agents.api import Agent, Mode, VectorEnv
 
 
@@ -63,10 +63,10 @@ def evaluate(
     video_path: str = "",
     progress: Callable[[int], None] = lambda done: None,
 ) -> dict[str, Any]:
-    """Evaluates the newest checkpoint of a run.
+    """Evaluates the newest checkpoint of a run, or a policy.
 
     Args:
-        folder: The run's logdir.
+        folder: The run's logdir, a policy's folder, or the name of a shipped policy, as 'dreamerv2/catch'.
         episodes: Whole episodes to play.
         seed: Seeds environments and policy noise.
         mode: 'greedy' | 'sample' | 'random'.
@@ -83,7 +83,7 @@ def evaluate(
         ValueError: On a bad argument, or an environment with other spaces.
     """
     _check_arguments(episodes, mode)
-    path = pathlib.Path(folder)
+    path = policy.locate(folder)
     saved = registry.read_config(path)
     settings = saved.get("run", {}) | ({"env": env} if env else {})
     if "env" not in settings:

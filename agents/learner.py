@@ -13,7 +13,12 @@ class Learner(Agent):
     """An agent whose weights, optimizers and counters are variables with stable names.
 
     What it learns from (replay, window) is added to the state by its subclass.
+
+    Attributes:
+        can_report: Whether the weights that `report` reads are there; a policy may have been saved without them.
     """
+
+    can_report: bool = True
 
     @abc.abstractmethod
     def variables(self) -> Mapping[str, Any]:
@@ -23,11 +28,29 @@ class Learner(Agent):
     def acting_names(self) -> set[str]:
         """Returns the names among `variables` that acting reads."""
 
+    def report_names(self) -> set[str]:
+        """Returns the names among `variables` that `report` reads beside those of acting."""
+        return set()
+
     def get_state(self) -> Tree:
         """Returns counters and variables."""
+        return self._state(set(self.variables()))
+
+    def acting_state(self, report: bool = True) -> Tree:
+        """Returns the part of the state that `set_state(tree, learn=False)` reads.
+
+        Args:
+            report: Whether to hold what only `report` reads as well.
+        """
+        return self._state(
+            self.acting_names() | (self.report_names() if report else set())
+        )
+
+    def _state(self, names: set[str]) -> Tree:
         values = {
             name: np.asarray(variable.numpy())
             for name, variable in self.variables().items()
+            if name in names
         }
         return {
             "env_steps": self.env_steps,
@@ -36,10 +59,16 @@ class Learner(Agent):
         }
 
     def set_state(self, tree: Tree, learn: bool = True) -> None:
-        """Inverts `get_state`; raises ValueError where names or shapes differ."""
+        """Inverts `get_state`; raises ValueError where names or shapes differ.
+
+        With `learn` False it inverts `acting_state` as well.
+        """
         self.env_steps, self.updates = tree["env_steps"], tree["updates"]
         wanted = self.variables()
+        self.can_report = learn or self.report_names() <= tree["variables"].keys()
         names = set(wanted) if learn else self.acting_names()
+        if self.can_report:
+            names |= self.report_names()
         assign({name: wanted[name] for name in names}, tree["variables"])
 
 

@@ -120,8 +120,15 @@ class OffPolicyAgent(Learner):
         }
 
     def batch(self, purpose: int) -> Batch:
-        """Returns a batch for looking at, which no update sees; a pure function of the rows stored."""
-        assert self.replay is not None
+        """Returns a batch for looking at, which no update sees; a pure function of the rows stored.
+
+        Raises:
+            ValueError: If it has observed too few rows.
+        """
+        if self.replay is None or not self.replay.ready:
+            raise ValueError(
+                f"fewer than {self.config.batch_length} rows were observed: let the agent observe some episodes first"
+            )
         return self.replay.sample((1, purpose, self.env_steps), self.config.batch_size)
 
     def replay_bytes(self) -> int:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from agents import config as config_lib
+from agents import policy
 from agents.api import Agent, Spaces, Tree
 from agents.checkpoint import (
     Checkpoints,
@@ -31,6 +32,13 @@ class Entry(NamedTuple):
     presets: Mapping[str, Mapping[str, Any]]
     ablate: Callable[[Iterable[str]], Mapping[str, Any]]
     build: Callable[..., Agent]
+
+
+class SavedPolicy(NamedTuple):
+    """What `save_policy` wrote: the size of the weights, and whether those that `report` reads are among them."""
+
+    bytes: int
+    dreams: bool
 
 
 def entry(name: str) -> Entry:
@@ -160,17 +168,24 @@ def load(folder: str | os.PathLike[str], learn: bool = False) -> Agent:
     """Loads an agent from its folder, or from a run's logdir.
 
     Args:
-        folder: What `agent.save` or a training run left.
+        folder: What `agent.save` or a training run left, a policy's folder, or the name of a shipped policy, as
+            'dreamerv2/catch'.
         learn: True restores optimizers and replay too, to train on in that folder, which it locks until
             `agent.close()`; False only what acting needs.
 
     Raises:
-        FileNotFoundError: If there is no saved agent in the folder.
+        FileNotFoundError: If there is no saved agent in the folder, and no shipped policy of that name.
         DamagedError: If every checkpoint is damaged.
+        ValueError: If `learn` is True and the folder holds a policy.
         LogdirInUse: If `learn` is True and another process trains there.
     """
-    path = pathlib.Path(folder)
+    path = policy.locate(folder)
     saved = read_config(path)
+    if learn and policy.is_policy(path):
+        raise ValueError(
+            f"{path} holds a policy: it acts, but has neither optimizers nor replay to learn on with. "
+            "Train a new agent, or load the folder of a run"
+        )
     parts = entry(saved["agent"])
     config: Any = config_lib.resolve(parts.config, saved["config"])
     held = lock(path) if learn else None
@@ -191,7 +206,46 @@ def load(folder: str | os.PathLike[str], learn: bool = False) -> Agent:
     return agent
 
 
+def save_policy(
+    source: Agent | str | os.PathLike[str], folder: str | os.PathLike[str]
+) -> SavedPolicy:
+    """Saves what acting and dreaming need, weights in bfloat16, at most 3 MB: what is shipped.
+
+    Where all of it is larger, only what acting needs is saved; such a policy has `can_report` False.
+
+    Args:
+        source: An agent, or the folder of a run, whose settings are kept then.
+        folder: The policy's folder; made here.
+
+    Returns:
+        What was saved.
+
+    Raises:
+        ValueError: If even what acting needs is larger.
+    """
+    if isinstance(source, Agent):
+        agent, content = source, describe(source)
+    else:
+        agent, content = load(source), read_config(pathlib.Path(source))
+        content["run"] = content.get("run", {}) | {"logdir": ""}
+    path = pathlib.Path(folder)
+    path.mkdir(parents=True, exist_ok=True)
+    dreams = True
+    try:
+        size = policy.write(path, agent.acting_state())
+    except ValueError:
+        dreams = False
+        size = policy.write(path, agent.acting_state(report=False))
+    write_config(path, content)
+    return SavedPolicy(size, dreams)
+
+
 def _restore(path: pathlib.Path, agent: Agent, learn: bool) -> None:
+    if policy.is_policy(path):
+        agent.set_state(policy.read(path), learn)
+        return
+    if learn:
+        refuse_without_replay(path)
     checkpoints = Checkpoints(path / "checkpoints")
     step = checkpoints.restore(lambda tree: agent.set_state(tree["agent"], learn))
     if step is None:
@@ -248,6 +302,17 @@ def write_config(folder: pathlib.Path, content: Tree) -> None:
     except OSError as error:
         temporary.unlink(missing_ok=True)
         raise write_error(folder / "config.json", error) from error
+
+
+def refuse_without_replay(folder: pathlib.Path) -> None:
+    """Raises FileNotFoundError if the replay that a run's checkpoints name was deleted; nothing is set aside then."""
+    if (folder / "replay").is_dir():
+        return
+    if chunks_kept(Checkpoints(folder / "checkpoints")):
+        raise FileNotFoundError(
+            f"{folder / 'replay'} was deleted: this run can be evaluated, but not trained on. Use a new logdir, or "
+            "start over in this one with --fresh"
+        )
 
 
 def chunks_kept(checkpoints: Checkpoints) -> set[str]:

@@ -29,6 +29,11 @@ class RunConfig:
     full_action_space: bool = option(
         False, "All 18 Atari actions, not the minimal set."
     )
+    env_options: str = option(
+        "",
+        "More options of the suite by comma, such as rgb=true (minigrid) or "
+        "pixels=false,fast_render=true (dm_control); envs.make lists them.",
+    )
     parallel: str = option(
         "auto",
         "Environments in this process, or one process each; 'auto' is the suite's own.",
@@ -58,6 +63,10 @@ FREE_TO_CHANGE = {
     "minutes",
     "video_every",
 }
+
+
+# Options of environments that are settings of the run by themselves.
+_FLAGGED = ("action_repeat", "time_limit", "full_action_space")
 
 
 class Settings(NamedTuple):
@@ -100,6 +109,8 @@ def settings(
         RunConfig, {key: value for key, value in values.items() if key not in of_agent}
     )
     envs_lib.check_name(run.env)
+    options = _env_options(run)
+    run = dataclasses.replace(run, env_options=envs_lib.format_options(options))
     config = registry.resolve(
         agent,
         preset,
@@ -124,17 +135,21 @@ def default_logdir(
 
 def make_envs(run: RunConfig, num_envs: int | None = None) -> VectorEnv:
     """Makes the environments of a run, or other numbers of them for evaluation."""
-    wanted = {
-        "action_repeat": run.action_repeat,
-        "time_limit": run.time_limit,
-        "full_action_space": run.full_action_space,
-    }
+    wanted = {name: getattr(run, name) for name in _FLAGGED}
+    options = _env_options(run) | {key: value for key, value in wanted.items() if value}
     try:
         return envs_lib.make(
             run.env,
             num_envs or run.num_envs,
             parallel=None if run.parallel == "auto" else run.parallel,
-            **{key: value for key, value in wanted.items() if value},
+            **options,
         )
     except TypeError as error:
         raise ValueError(f"{run.env} cannot be made so: {error}") from error
+
+
+def _env_options(run: RunConfig) -> dict[str, Any]:
+    options = envs_lib.parse_options(run.env, run.env_options)
+    for name in options.keys() & set(_FLAGGED):
+        raise ValueError(f"env_options: {name} is a setting of its own, --{name}")
+    return options

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from agents import checkpoint, driver, registry, video
+from agents import checkpoint, command, driver, registry, score, video
 from agents import config as config_lib
 from agents.api import Agent, Tree, VectorEnv
 from agents.every import Every
@@ -163,6 +163,19 @@ class Run:
         print(f"  evaluate  {_python()} -m launch.evaluate --logdir={logdir}")
         print(f"  plot      {_python()} -m launch.plot --logdirs={logdir}")
         print(f"  videos    {self.settings.logdir / 'videos'}")
+        self._say_what_replay_takes(done)
+
+    def _say_what_replay_takes(self, done: bool) -> None:
+        replay = self.agent.replay
+        if replay is None or not replay.disk_bytes:
+            return
+        size = f"  replay    {replay.disk_bytes / 1e6:,.1f} MB"
+        if not done:
+            print(f"{size}, needed to resume")
+            return
+        folder = shlex.quote(str(self.settings.logdir / "replay"))
+        print(f"{size}, needed only to train on; what frees it:  rm -r {folder}")
+        print(f"  disk      {_python()} -m launch.doctor --disk")
 
     def _on_event(self, event: driver.Event) -> None:
         agent, config = self.agent, self.config
@@ -262,6 +275,7 @@ class Run:
             self.agent.replay.collect_garbage(kept)
 
     def _resume(self) -> None:
+        registry.refuse_without_replay(self.settings.logdir)
         step = self._checkpoints.restore(self._restore)
         if step is not None:
             self._say(f"resuming at step {step:,}")
@@ -285,7 +299,13 @@ class Run:
         }
 
     def _description(self) -> Tree:
-        return registry.describe(self.agent, **_identity(self.settings))
+        logdir = self.settings.logdir
+        resumes = (logdir / "config.json").exists()
+        before = registry.read_config(logdir) if resumes else {}
+        content = registry.describe(self.agent, **_identity(self.settings))
+        content["command"] = command.of_run(content)
+        content |= score.origin(before.get("commit", ""))
+        return content | {"device": _device()}
 
     def _introduce(self) -> None:
         config, agent = self.config, self.agent

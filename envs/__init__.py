@@ -4,10 +4,20 @@ import gymnasium
 
 from envs.api import Spaces, Step, VectorEnv
 from envs.errors import EnvError
-from envs.make import check_name, make
+from envs.make import check_name, make, parse_options
+from envs.options import format_options
 
 __zoo__ = "latent-agent-zoo"
-__all__ = ["EnvError", "Spaces", "Step", "VectorEnv", "check_name", "make"]
+__all__ = [
+    "EnvError",
+    "Spaces",
+    "Step",
+    "VectorEnv",
+    "check_name",
+    "format_options",
+    "make",
+    "parse_options",
+]
 
 gymnasium.register("zoo/Catch-v0", "envs.catch:Catch")
 gymnasium.register("zoo/Counting-v0", "envs.counting:Counting")

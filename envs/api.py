@@ -68,6 +68,18 @@ class Spaces:
         )
 
 
+class NativeSpaces(NamedTuple):
+    """An environment's own spaces of one row, as it declares them.
+
+    Attributes:
+        observation: Key -> the space of that part, with the keys of `Spaces.observation`.
+        action: The action space.
+    """
+
+    observation: dict[str, gymnasium.Space]
+    action: gymnasium.Space
+
+
 class VectorEnv(Protocol):
     """B rows stepped together. `envs.make` returns one; agents see nothing else of an environment.
 

@@ -11,6 +11,10 @@ class EnvError(RuntimeError):
     """
 
 
+class MissingError(ImportError):
+    """Something that an environment needs is not installed; the text says what to install."""
+
+
 def describe_exception() -> str:
     """Returns the traceback of the exception being handled, as indented text."""
     return "\n  " + traceback.format_exc().rstrip().replace("\n", "\n  ")

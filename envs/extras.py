@@ -3,18 +3,20 @@
 import importlib
 from types import ModuleType
 
+from envs.errors import MissingError
+
 
 def require(module: str, extra: str) -> ModuleType:
     """Imports a module of an optional suite.
 
     Raises:
-        ImportError: Saying which extra to install.
+        MissingError: Saying which extra to install.
     """
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
         if error.name is None or error.name.split(".")[0] != module.split(".")[0]:
             raise
-        raise ImportError(
+        raise MissingError(
             f"this environment needs the extra '{extra}': pip install 'latent-agent-zoo[{extra}]'"
         ) from None

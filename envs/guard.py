@@ -7,22 +7,26 @@ import gymnasium
 import numpy as np
 
 from envs import actions, images
-from envs.api import Spaces
-from envs.errors import EnvError, describe_exception
-from envs.observations import ObservationMap
+from envs.api import NativeSpaces, Spaces
+from envs.errors import EnvError, MissingError, describe_exception
+from envs.observations import Leaf, ObservationMap
 
 
 class Arrival(NamedTuple):
-    """What one row returned: an observation (key -> array), its reward, and how it ended."""
+    """What one row returned: an observation (key -> array), its reward, how it ended, and its info."""
 
     observation: dict[str, np.ndarray]
     reward: float = 0.0
     terminated: bool = False
     truncated: bool = False
+    info: dict[str, np.ndarray] = {}
 
 
 class GuardedEnv:
     """One gymnasium environment whose every return value is checked and converted.
+
+    An environment may have `info_spaces`, key -> Box: arrays which it then returns in `info` from every
+    reset and step, and which become `Step.info`. Other entries of `info` are passed over.
 
     Args:
         make: Returns a new gymnasium.Env.
@@ -37,6 +41,7 @@ class GuardedEnv:
     Raises:
         EnvError: From every method, when the environment raises or breaks its spaces; the text has
             the row, the step, the last action and the traceback.
+        MissingError: As its constructor does.
         ValueError: If the environment's spaces are not supported, or it is no gymnasium.Env.
     """
 
@@ -63,9 +68,14 @@ class GuardedEnv:
         self._observations = ObservationMap(
             self._env.observation_space, size, grayscale, check_bounds
         )
+        info_spaces = getattr(self._env.unwrapped, "info_spaces", {})
+        self._info = {key: Leaf(key, box) for key, box in info_spaces.items()}
         self.spaces = Spaces(
-            self._observations.spaces, actions.canonical_space(self._action_space)
+            self._observations.spaces,
+            actions.canonical_space(self._action_space),
+            dict(info_spaces),
         )
+        self.native = NativeSpaces(self._observations.native, self._action_space)
 
     def reset(self, seed: int | None = None) -> Arrival:
         """Starts an episode; without a seed the environment's own streams go on."""
@@ -76,7 +86,7 @@ class GuardedEnv:
             raise self._broken(
                 f"reset returned {_describe(result)}; return observation, info"
             )
-        return Arrival(self._observe(result[0]))
+        return Arrival(self._observe(result[0]), info=self._read_info(result[1]))
 
     def step(self, action: np.ndarray) -> Arrival:
         """Takes one canonical action, [] or [n]."""
@@ -85,7 +95,7 @@ class GuardedEnv:
         self._action = actions.to_native(self._action_space, action)
         total = 0.0
         for _ in range(self._repeat):
-            observation, reward, terminated, truncated = self._native_step()
+            observation, reward, terminated, truncated, info = self._native_step()
             total += reward
             if terminated or truncated:
                 break
@@ -95,6 +105,7 @@ class GuardedEnv:
             total,
             terminated,
             (truncated or late) and not terminated,
+            self._read_info(info),
         )
 
     def render(self) -> np.ndarray | None:
@@ -112,7 +123,7 @@ class GuardedEnv:
         """Returns 'env 1, step 17, last action 3' for errors."""
         return f"env {self._index}, step {self._step}, last action {self._action}"
 
-    def _native_step(self) -> tuple[Any, float, bool, bool]:
+    def _native_step(self) -> tuple[Any, float, bool, bool, Any]:
         result = self._call("step", self._env.step, self._action)
         if not (isinstance(result, tuple) and len(result) == 5):
             hint = "; this is the old gym API"
@@ -121,12 +132,13 @@ class GuardedEnv:
                 f"step returned {_describe(result)}{hint if is_old else ''}; "
                 "return obs, reward, terminated, truncated, info"
             )
-        observation, reward, terminated, truncated, _ = result
+        observation, reward, terminated, truncated, info = result
         return (
             observation,
             self._reward(reward),
             self._flag("terminated", terminated),
             self._flag("truncated", truncated),
+            info,
         )
 
     def _observe(self, observation: Any) -> dict[str, np.ndarray]:
@@ -134,6 +146,18 @@ class GuardedEnv:
             return self._observations(observation)
         except ValueError as error:
             raise self._broken(str(error)) from None
+
+    def _read_info(self, info: Any) -> dict[str, np.ndarray]:
+        if not self._info:
+            return {}
+        if not isinstance(info, dict) or not set(self._info) <= set(info):
+            raise self._broken(
+                f"info: got {info!r}; expected the keys of info_spaces, {sorted(self._info)}"
+            )
+        try:
+            return {key: leaf.check(info[key]) for key, leaf in self._info.items()}
+        except ValueError as error:
+            raise self._broken(f"info: {error}") from None
 
     def _reward(self, reward: Any) -> float:
         kind = np.asarray(reward).dtype.kind
@@ -151,6 +175,8 @@ class GuardedEnv:
     def _call(self, what: str, function: Callable, *args: Any, **kwargs: Any) -> Any:
         try:
             return function(*args, **kwargs)
+        except MissingError:
+            raise
         except (Exception, SystemExit):
             text = f"{self.where()}: {what} raised{describe_exception()}"
         raise EnvError(text)

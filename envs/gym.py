@@ -29,6 +29,7 @@ class GymEnvs:
         parallel: 'process' for a process per row; 'sync' (default) steps them in this one.
         timeout_s: Seconds a reset or step may take.
         action_repeat, time_limit, size, grayscale, check_bounds: As in `GuardedEnv`.
+        repeats_itself: The environments repeat each action themselves, as often as action_repeat says.
 
     Raises:
         EnvError: When an environment raises, dies, hangs or breaks its spaces.
@@ -49,6 +50,7 @@ class GymEnvs:
         size: int | None = 64,
         grayscale: bool = False,
         check_bounds: bool = True,
+        repeats_itself: bool = False,
     ):
         for option, value in (
             ("action_repeat", action_repeat),
@@ -63,7 +65,7 @@ class GymEnvs:
         factory = partial(
             GuardedEnv,
             make_env,
-            action_repeat=action_repeat,
+            action_repeat=1 if repeats_itself else action_repeat,
             time_limit=time_limit,
             size=size,
             grayscale=grayscale,
@@ -71,7 +73,7 @@ class GymEnvs:
         )
         pool = ProcessPool if parallel == "process" else SyncPool
         self._pool: Pool = pool(factory, num_envs, timeout_s)
-        self.spaces = self._pool.spaces
+        self.spaces, self.native = self._pool.spaces, self._pool.native
         self._is_last: np.ndarray | None = None
 
     def reset(self, seed: int | None = None) -> Step:
@@ -104,16 +106,20 @@ class GymEnvs:
     def _to_step(
         self, arrivals: list[Arrival], action: np.ndarray, is_first: np.ndarray
     ) -> Step:
-        observations, rewards, terminated, truncated = zip(*arrivals, strict=True)
+        observations, rewards, terminated, truncated, infos = zip(
+            *arrivals, strict=True
+        )
         self._is_last = np.logical_or(terminated, truncated)
         return Step(
-            {
-                key: np.stack([each[key] for each in observations])
-                for key in self.spaces.observation
-            },
+            _stack(observations),
             action,
             np.asarray(rewards, np.float32),
             1 - np.asarray(terminated, np.float32),
             is_first,
             self._is_last.copy(),
+            _stack(infos),
         )
+
+
+def _stack(rows: tuple[dict[str, np.ndarray], ...]) -> dict[str, np.ndarray]:
+    return {key: np.stack([row[key] for row in rows]) for key in rows[0]}

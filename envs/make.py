@@ -6,13 +6,14 @@ import importlib.util
 import inspect
 import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import gymnasium
 
-from envs import minatar, minigrid
+from envs import crafter, dm_control, minatar, minigrid, popgym
+from envs import options as options_lib
 from envs.api import VectorEnv
 from envs.atari import AtariEnvs, find_rom
 from envs.extras import require
@@ -37,8 +38,10 @@ def make(
     Names:
         atari:Pong, atari:ms_pacman: ale-py's games. Options: num_threads, sticky, noop_max,
             full_action_space, grayscale, size, max_frames.
-        minatar:Breakout-v1, minigrid:MiniGrid-Empty-5x5-v0 (option rgb), zoo:Catch-v0,
-        gym:CartPole-v1, gym:some_module:Some/Env-v0: whatever is registered with gymnasium.
+        dm_control:cartpole-swingup: pictures, or the state. Options: pixels, fast_render, camera.
+        minatar:Breakout-v1, minigrid:MiniGrid-Empty-5x5-v0 (option rgb), crafter:Crafter,
+        crafter:CrafterNoReward, popgym:RepeatPreviousEasy-v0, zoo:Catch-v0, gym:CartPole-v1,
+        gym:some_module:Some/Env-v0: whatever is registered with gymnasium.
         some_module:Class: a class or factory that returns a gymnasium.Env, a gymnasium VectorEnv
             (NEXT_STEP) or a `Game` with a reset mask; importable, also from the current directory. One
             that takes `num_envs` gets it.
@@ -49,7 +52,7 @@ def make(
         seed: Of the first reset.
         parallel: None or 'sync' steps gymnasium environments in this process, one after another, the
             fastest way for most of them; 'process' gives each a process of its own, which can be ended
-            when it hangs. Atari always has threads of its own.
+            when it hangs. Atari always has threads of its own, dm_control by default a process per row.
         timeout_s: Seconds a gymnasium environment may take for a step.
         **options: action_repeat, time_limit (agent steps), size (images of 32 pixels a side or more
             become size x size; None leaves them), grayscale, check_bounds; those above; and for gym
@@ -58,15 +61,25 @@ def make(
     Raises:
         ValueError: For an unknown suite or name, with the near ones, or spaces that are not supported.
         TypeError: For an unknown option, with the known ones.
-        ImportError: If the suite's extra is not installed; it says which.
+        ImportError: If the suite's extra, or OpenGL for its pictures, is not installed; it says which.
         EnvError: If the environment's constructor raises.
     """
     _check_arguments(name, num_envs, parallel)
     suite, _, rest = name.partition(":")
     build = SUITES.get(suite, _module)
-    _check_options(suite, build, options)
+    options_lib.check(suite, build, options)
     common = {"parallel": parallel, "timeout_s": timeout_s}
     return build(name, rest, num_envs, seed, common, **options)
+
+
+def parse_options(name: str, text: str) -> dict[str, Any]:
+    """Reads 'fast_render=true,kwargs.level=3' as options of `make` for an environment.
+
+    Raises:
+        ValueError: For text of another form, an option that its suite does not have, or a wrong value.
+    """
+    suite = name.partition(":")[0]
+    return options_lib.parse(suite, SUITES.get(suite, _module), text)
 
 
 def check_name(name: str) -> None:
@@ -77,6 +90,8 @@ def check_name(name: str) -> None:
         find_rom(rest)
     elif suite == "gym":
         _find_spec(name, rest)
+    elif suite == "dm_control":
+        dm_control.find_task(rest)
     elif suite in _KNOWN:
         _require_known(name, rest, _KNOWN[suite]())
     else:
@@ -117,6 +132,57 @@ def _atari(
     )
 
 
+def _dm_control(
+    name: str,
+    rest: str,
+    num_envs: int,
+    seed: int,
+    common: dict,
+    *,
+    pixels: bool = True,
+    fast_render: bool = False,
+    size: int = 64,
+    camera: int | None = None,
+    action_repeat: int = 1,
+    **options: Any,
+) -> VectorEnv:
+    task = dm_control.find_task(rest)
+    parallel = common["parallel"] or "process"
+    if pixels and parallel == "sync":
+        raise ValueError(
+            f"{name} draws in worker processes, for its OpenGL and TensorFlow can crash each other in one: "
+            "leave parallel at None, or train from state with pixels=False"
+        )
+    make_env = partial(
+        dm_control.ControlSuite,
+        task,
+        pixels,
+        fast_render,
+        size,
+        camera,
+        action_repeat,
+        draws=parallel == "process",
+    )
+    repeat = {"action_repeat": action_repeat, "repeats_itself": True}
+    options |= common | repeat | {"size": size, "parallel": parallel}
+    return GymEnvs(name, make_env, num_envs, seed, **options)
+
+
+def _crafter(
+    name: str,
+    rest: str,
+    num_envs: int,
+    seed: int,
+    common: dict,
+    *,
+    size: int = 64,
+    **options: Any,
+) -> VectorEnv:
+    _require_known(name, rest, _KNOWN["crafter"]())
+    make_env = partial(crafter.Crafter, rest == "Crafter", size)
+    return GymEnvs(name, make_env, num_envs, seed, **common, size=size, **options)
+
+
 def _minatar(
     name: str, rest: str, num_envs: int, seed: int, common: dict, **options: Any
 ) -> VectorEnv:
@@ -140,7 +206,8 @@ def _minigrid(
     return GymEnvs(name, make_env, num_envs, seed, **common, **options)
 
 
-def _zoo(
+def _prefixed(
+    prefix: str,
     name: str,
     rest: str,
     num_envs: int,
@@ -150,8 +217,9 @@ def _zoo(
     kwargs: dict[str, Any] | None = None,
     **options: Any,
 ) -> VectorEnv:
-    _require_known(name, rest, _KNOWN["zoo"]())
-    return _gym(name, ZOO + rest, num_envs, seed, common, kwargs=kwargs, **options)
+    """Builds what is registered with gymnasium under prefix + rest."""
+    _require_known(name, rest, _KNOWN[name.partition(":")[0]]())
+    return _gym(name, prefix + rest, num_envs, seed, common, kwargs=kwargs, **options)
 
 
 def _gym(
@@ -189,7 +257,7 @@ def _module(
     if made.num_envs != num_envs:
         raise ValueError(f"{name} made {made.num_envs} rows; expected {num_envs}")
     if isinstance(made, gymnasium.vector.VectorEnv):
-        _check_options(name, GymVectorEnvs, options)
+        options_lib.check(name, GymVectorEnvs, options)
         return GymVectorEnvs(name, made, seed, **options)
     if not isinstance(made, Game):
         raise ValueError(
@@ -208,16 +276,21 @@ def _own_names() -> list[str]:
 
 
 _KNOWN: dict[str, Callable[[], list[str]]] = {
+    "crafter": crafter.names,
     "minatar": minatar.register,
     "minigrid": minigrid.register,
+    "popgym": popgym.register,
     "zoo": _own_names,
 }
 SUITES: dict[str, Callable[..., VectorEnv]] = {
     "atari": _atari,
+    "crafter": _crafter,
+    "dm_control": _dm_control,
     "gym": _gym,
     "minatar": _minatar,
     "minigrid": _minigrid,
-    "zoo": _zoo,
+    "popgym": partial(_prefixed, popgym.PREFIX),
+    "zoo": partial(_prefixed, ZOO),
 }
 
 
@@ -233,26 +306,6 @@ def _check_arguments(name: str, num_envs: int, parallel: str | None) -> None:
         raise ValueError(
             f"parallel must be None, 'sync' or 'process'; got {parallel!r}"
         )
-
-
-def _check_options(suite: str, build: Callable, options: Iterable[str]) -> None:
-    known = _keywords(build)
-    for option in options:
-        if option not in known:
-            near = difflib.get_close_matches(option, known, 1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
-            raise TypeError(
-                f"unknown option {option!r} for {suite!r}{hint}; known options: {sorted(known)}"
-            )
-
-
-def _keywords(build: Callable) -> set[str]:
-    """Returns the keyword-only options of a builder, those of GymEnvs where it passes them on."""
-    parameters = inspect.signature(build).parameters.values()
-    own = {p.name for p in parameters if p.kind == p.KEYWORD_ONLY}
-    if any(p.kind == p.VAR_KEYWORD for p in parameters):
-        own |= _keywords(GymEnvs) - {"parallel", "timeout_s"}
-    return own
 
 
 def _require_known(name: str, rest: str, known: list[str]) -> None:
@@ -281,16 +334,23 @@ def _find_spec(name: str, rest: str) -> gymnasium.envs.registration.EnvSpec:
 def _make_gym(
     spec: gymnasium.envs.registration.EnvSpec, kwargs: dict[str, Any]
 ) -> gymnasium.Env:
-    if "render_mode" not in kwargs and "rgb_array" in _render_modes(spec):
-        kwargs = kwargs | {"render_mode": "rgb_array"}
+    if _draws_arrays(spec):
+        kwargs = {"render_mode": "rgb_array"} | kwargs
     return gymnasium.make(spec, disable_env_checker=True, **kwargs)
 
 
-def _render_modes(spec: gymnasium.envs.registration.EnvSpec) -> list[str]:
+def _draws_arrays(spec: gymnasium.envs.registration.EnvSpec) -> bool:
     creator: Any = spec.entry_point
     if isinstance(creator, str):
+        if creator.startswith("gymnasium.envs.mujoco"):
+            return (
+                False  # without a display it fails, and with EGL see envs/dm_control.py
+            )
         creator = gymnasium.envs.registration.load_env_creator(creator)
-    return getattr(creator, "metadata", {}).get("render_modes", [])
+    modes = getattr(creator, "metadata", {}).get("render_modes", [])
+    takes = inspect.signature(creator).parameters
+    is_open = any(each.kind == each.VAR_KEYWORD for each in takes.values())
+    return "rgb_array" in modes and (is_open or "render_mode" in takes)
 
 
 def _find_factory(name: str) -> Callable[..., Any]:

@@ -47,6 +47,16 @@ class ObservationMap:
             if len(box.shape) == 3:
                 box = _image_box(key, box, size, grayscale)
             self.spaces[key] = box
+        if not self.spaces:
+            raise ValueError(
+                f"the observation space {space} has no parts: give it one at least; for nothing to see, "
+                "Discrete(1)"
+            )
+
+    @property
+    def native(self) -> dict[str, gymnasium.Space]:
+        """Key -> the environment's own space of that part."""
+        return {key: leaf.space for key, leaf in self._leaves.items()}
 
     def __call__(
         self, observation: Any, batch: tuple[int, ...] = ()
@@ -184,7 +194,7 @@ def _box(key: str, space: gymnasium.Space) -> spaces.Box:
     if not isinstance(space, spaces.Box) or len(shape) > 3:
         raise ValueError(
             f"observation '{key}' has the space {space}, which is not supported: expected Box of rank 0 "
-            "to 3, Discrete, MultiDiscrete or MultiBinary, or a Dict of them; drop or change it with "
+            "to 3, Discrete, MultiDiscrete or MultiBinary of rank 1, or a Dict or Tuple of them; drop or change it with "
             "gymnasium.wrappers.FilterObservation or TransformObservation"
         )
     stays = space.dtype == np.uint8 or space.dtype == np.bool_

@@ -9,7 +9,7 @@ from typing import Protocol
 
 import numpy as np
 
-from envs.api import Spaces
+from envs.api import NativeSpaces, Spaces
 from envs.guard import Arrival, GuardedEnv
 
 RowFactory = Callable[[int], GuardedEnv]  # row index -> environment
@@ -19,6 +19,7 @@ class Pool(Protocol):
     """B guarded environments, reset and stepped row by row."""
 
     spaces: Spaces
+    native: NativeSpaces
 
     def reset(self, seeds: list[int | None]) -> list[Arrival]:
         """Resets every row; None lets the row's streams go on."""
@@ -48,7 +49,7 @@ class SyncPool:
 
     def __init__(self, factory: RowFactory, num_envs: int, timeout_s: float):
         self._rows = [factory(index) for index in range(num_envs)]
-        self.spaces = self._rows[0].spaces
+        self.spaces, self.native = self._rows[0].spaces, self._rows[0].native
         self._watchdog = Watchdog(timeout_s)
 
     def reset(self, seeds: list[int | None]) -> list[Arrival]:

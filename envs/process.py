@@ -12,8 +12,8 @@ from typing import Any, NoReturn
 import cloudpickle
 import numpy as np
 
-from envs.api import Spaces
-from envs.errors import EnvError
+from envs.api import NativeSpaces, Spaces
+from envs.errors import EnvError, MissingError
 from envs.guard import Arrival
 from envs.pool import RowFactory
 
@@ -35,6 +35,7 @@ class ProcessPool:
 
     Raises:
         EnvError: From every method, naming the row.
+        MissingError: If something that the environment needs is not installed.
         ValueError: If the environment's spaces are not supported.
     """
 
@@ -46,7 +47,9 @@ class ProcessPool:
         pickled = _pickle(factory)
         self._workers = [_Worker() for _ in range(num_envs)]
         calls = [("make", pickled, index) for index in range(num_envs)]
-        self.spaces: Spaces = self._call_all(calls, timeout_s + START_S)[0]
+        made = self._call_all(calls, timeout_s + START_S)[0]
+        self.spaces: Spaces = made[0]
+        self.native: NativeSpaces = made[1]
 
     def reset(self, seeds: list[int | None]) -> list[Arrival]:
         self._last = ["reset"] * len(seeds)
@@ -109,6 +112,8 @@ class ProcessPool:
         self.close()
         if kind == "refused":
             raise ValueError(value)
+        if kind == "missing":
+            raise MissingError(value)
         raise EnvError(value)
 
 

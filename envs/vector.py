@@ -4,10 +4,10 @@ from typing import Any
 
 import gymnasium
 import numpy as np
-from gymnasium.vector import AutoresetMode
+from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv
 
 from envs import actions, images
-from envs.api import Spaces, Step
+from envs.api import NativeSpaces, Spaces, Step
 from envs.errors import EnvError, describe_exception
 from envs.observations import ObservationMap
 from envs.seeding import row_seeds
@@ -56,14 +56,14 @@ class GymVectorEnvs:
         self.spaces = Spaces(
             self._observations.spaces, actions.canonical_space(self._action_space)
         )
+        self.native = NativeSpaces(self._observations.native, self._action_space)
         self._is_last: np.ndarray | None = None
         self._steps = 0
 
     def reset(self, seed: int | None = None) -> Step:
         """Starts new episodes in all rows; with a seed, from streams that depend on it alone."""
         seed, self._seed = self._seed if seed is None else seed, None
-        seeds = None if seed is None else row_seeds(seed, self.num_envs)
-        result = self._call("reset", self._envs.reset, seed=seeds)
+        result = self._call("reset", self._envs.reset, seed=self._seeds(seed))
         if not (isinstance(result, tuple) and len(result) == 2):
             raise self._broken("reset must return observation, info")
         nothing = np.zeros(self.num_envs, bool)
@@ -98,6 +98,14 @@ class GymVectorEnvs:
     def close(self) -> None:
         """Closes the environments; may be called twice."""
         self._envs.close()
+
+    def _seeds(self, seed: int | None) -> Any:
+        """Returns a seed per row; one for all where the rows are not environments of their own."""
+        seeds = row_seeds(seed, self.num_envs)
+        of_parts = isinstance(self._envs.unwrapped, SyncVectorEnv | AsyncVectorEnv)
+        if seed is None or not of_parts:
+            return seeds[0]
+        return seeds
 
     def _to_step(
         self,

@@ -10,7 +10,7 @@ from typing import Any
 
 import cloudpickle
 
-from envs.errors import EnvError, describe_exception
+from envs.errors import EnvError, MissingError, describe_exception
 from envs.guard import GuardedEnv
 
 
@@ -18,8 +18,8 @@ def main(descriptor: int) -> None:
     """Serves one environment over the pipe until the parent closes it.
 
     The first message is the pickled factory and the row; then come (method, *arguments). Each is
-    answered by ('ok', value), ('error', text) for an EnvError or ('refused', text) for a ValueError;
-    'close' ends the worker.
+    answered by ('ok', value), ('error', text) for an EnvError, ('refused', text) for a ValueError or
+    ('missing', text) for a MissingError; 'close' ends the worker.
     Interrupts are the parent's business: they are ignored here, and the pipe's end ends the worker.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -43,7 +43,7 @@ def _serve(connection: Connection) -> None:
                 return
             if method == "make":
                 env = _make(*arguments)
-                value = env.spaces
+                value = env.spaces, env.native
             else:
                 value = getattr(env, method)(*arguments)
             reply = ("ok", value)
@@ -51,6 +51,8 @@ def _serve(connection: Connection) -> None:
             reply = ("error", str(error))
         except ValueError as error:
             reply = ("refused", str(error))
+        except MissingError as error:
+            reply = ("missing", str(error))
         connection.send(reply)
 
 

@@ -11,23 +11,32 @@ from typing import Any
 from absl import app, flags
 
 import envs
-from agents import config, registry, training
+from agents import config, registry, suggestion, training
+from launch import tensorflow_log
 
 flags.DEFINE_bool(
     "traceback", False, "Show where an error came from, not only what it says."
 )
 
 
-def run(main: Callable[[], None], argv: list[str] | None = None) -> None:
-    """Parses the flags and runs `main`; an error becomes one sentence and exit status 1."""
+def run(
+    main: Callable[..., None], argv: list[str] | None = None, operands: bool = False
+) -> None:
+    """Parses the flags and runs `main`; an error becomes one sentence and exit status 1.
+
+    Args:
+        main: Takes the arguments that are no flags if `operands`, else nothing.
+        argv: The command line; that of the process when None.
+        operands: Whether arguments that are no flags are allowed.
+    """
 
     def guarded(args: list[str]) -> None:
-        if len(args) > 1:
+        if len(args) > 1 and not operands:
             raise SystemExit(
                 f"error: {args[1]!r} came, but only --flags are expected (see --help)"
             )
         try:
-            main()
+            main(*([args[1:]] if operands else []))
         except KeyboardInterrupt:
             print("interrupted", file=sys.stderr)
             raise SystemExit(128 + signal.SIGINT) from None
@@ -44,7 +53,7 @@ def run(main: Callable[[], None], argv: list[str] | None = None) -> None:
     app.run(guarded, argv)
 
 
-def _show_in_help(main: Callable[[], None]) -> None:
+def _show_in_help(main: Callable[..., None]) -> None:
     """Lists the launcher's flags and ours in --help, also where a console script is what runs."""
     defined = flags.FLAGS.flags_by_module_dict()
     for module in (__name__, main.__module__):
@@ -73,19 +82,14 @@ def define_run_flags(agent: str) -> None:
     )
     for cls in (training.RunConfig, parts.config):
         for field in dataclasses.fields(cls):
-            _define(field)
+            define_field(field)
 
 
 def run_settings(agent: str, default_preset: Callable[[str], str]) -> training.Settings:
     """Resolves the flags; `default_preset` names one for an environment when --preset is empty."""
     values = flags.FLAGS
     parts = registry.entry(agent)
-    overrides = {
-        field.name: values[field.name].value
-        for cls in (training.RunConfig, parts.config)
-        for field in dataclasses.fields(cls)
-        if values[field.name].present
-    }
+    overrides = given(training.RunConfig, parts.config)
     if values.game is not None:
         if "env" in overrides:
             raise ValueError(
@@ -105,11 +109,45 @@ def run_settings(agent: str, default_preset: Callable[[str], str]) -> training.S
     )
 
 
+def given(*classes: type) -> dict[str, Any]:
+    """Returns the fields of config classes that are on the command line."""
+    values = flags.FLAGS
+    names = [field.name for cls in classes for field in dataclasses.fields(cls)]
+    return {
+        name: values[name].value
+        for name in names
+        if name in values and values[name].present
+    }
+
+
+def suggest_preset(agent: str, env: str) -> suggestion.Suggestion:
+    """Returns the preset that suits an environment, made as the flags say, and this machine; and why."""
+
+    def look() -> envs.Spaces:
+        run = config.resolve(
+            training.RunConfig, given(training.RunConfig) | {"env": env}
+        )
+        made = training.make_envs(run, 1)
+        made.close()
+        return made.spaces
+
+    return suggestion.suggest(agent, env, look, has_gpu)
+
+
+def has_gpu() -> bool:
+    """Loads TensorFlow, and returns whether it sees a GPU."""
+    tensorflow_log.load()
+    import tensorflow as tf
+
+    return bool(tf.config.list_physical_devices("GPU"))
+
+
 def _frames_per_step(env: str, settings: dict[str, Any]) -> int:
     return settings.get("action_repeat", 0) or (4 if env.startswith("atari:") else 1)
 
 
-def _define(field: dataclasses.Field) -> None:
+def define_field(field: dataclasses.Field) -> None:
+    """Defines the flag of a config's field."""
     text, choices = field.metadata["help"], field.metadata["choices"]
     default: Any = field.default
     if choices:

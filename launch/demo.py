@@ -2,7 +2,6 @@
 
 import launch.origin  # noqa: F401
 
-import json
 import pathlib
 import time
 from typing import Any
@@ -11,7 +10,7 @@ from absl import flags
 
 import agents
 from agents import score
-from launch import app, plot, tensorflow_log
+from launch import app, figures, tensorflow_log
 
 _LOGDIR = flags.DEFINE_string("logdir", "runs/demo", "Where the demo leaves its files.")
 _STEPS = flags.DEFINE_integer("env_steps", 8_000, "Environment steps to train.")
@@ -49,8 +48,8 @@ def main() -> None:
         logdir, episodes=_EPISODES.value, video_path=str(logdir / "episode.gif")
     )
     wall_s = time.monotonic() - start
-    write_score(logdir, result, wall_s)
-    curve = plot.plot_curve(
+    write_score(logdir, result)
+    curve = figures.plot_curve(
         logdir / "metrics.jsonl",
         logdir / "curve.png",
         "DreamerV2 on Catch",
@@ -70,20 +69,18 @@ def main() -> None:
         )
 
 
-def write_score(logdir: pathlib.Path, result: dict[str, Any], wall_s: float) -> None:
+def write_score(logdir: pathlib.Path, result: dict[str, Any]) -> None:
     """Writes score.json into the logdir."""
     content = score.score(
         "demo",
         logdir,
         "make demo",
-        [score.seed_result(logdir, result["mean"])],
+        [score.seed_result(logdir, result)],
         random=RANDOM,
         bar=BAR,
-        wall_hours=wall_s / 3600,
-        cpu_hours=time.process_time() / 3600,
-        notes=f"{result['episodes']} fresh evaluation episodes, {result['mode']}; hours are those of this call.",
+        notes=f"{result['episodes']} fresh evaluation episodes, {result['mode']}.",
     )
-    (logdir / "score.json").write_text(json.dumps(content, indent=2) + "\n")
+    score.write(logdir / "score.json", content)
 
 
 def _step_of(path: pathlib.Path) -> int:

@@ -1,5 +1,6 @@
 """Examines the installation: `python -m launch.doctor`. Its output belongs in every bug report.
 
+`python -m launch.doctor --disk` says what the runs take on disk instead, and what may be deleted.
 It does not import `launch.origin`, which refuses foreign packages: here they are shown.
 """
 
@@ -20,9 +21,16 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from launch import disk
 from launch.owners import NAMES, ZOO, find_origin
 
 _JSON = flags.DEFINE_bool("json", False, "Print one JSON object instead of tables.")
+_DISK = flags.DEFINE_bool(
+    "disk",
+    False,
+    "List the runs with their sizes, and what may be deleted; deletes nothing.",
+)
+_RUNS = flags.DEFINE_string("runs", "runs", "With --disk: the folder of the runs.")
 
 _VARIABLES = (
     "KERAS_BACKEND",
@@ -53,12 +61,27 @@ def main(argv: list[str]) -> int:
     """Prints the report; returns the exit status, 1 where something needs fixing."""
     if len(argv) > 1:
         raise app.UsageError(f"doctor takes only flags, but got {argv[1:]}.")
+    if _DISK.value:
+        return _report_disk()
     report = examine()
     if _JSON.value:
         print(json.dumps(report, indent=2))
     else:
         show(report, Console(width=None if sys.stdout.isatty() else 110))
     return int(bool(report["problems"]))
+
+
+def _report_disk() -> int:
+    try:
+        report = disk.examine(Path(_RUNS.value))
+    except OSError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    if _JSON.value:
+        print(json.dumps(report, indent=2))
+    else:
+        disk.show(report, Console(width=None if sys.stdout.isatty() else 80))
+    return 0
 
 
 def examine() -> Report:

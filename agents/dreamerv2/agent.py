@@ -126,7 +126,15 @@ class DreamerV2(OffPolicyAgent):
         return self._update({key: batch[key] for key in signature})
 
     def open_loop(self, batch: Batch) -> OpenLoop:
-        """Predicts sequences open loop, [T, B, ...] with the config's T: see `agents.dreamerv2.report`."""
+        """Predicts sequences open loop, [T, B, ...] with the config's T: see `agents.dreamerv2.report`.
+
+        Raises:
+            ValueError: If it was loaded from a policy that was saved without its decoder.
+        """
+        if not self.can_report:
+            raise ValueError(
+                "this policy was saved without its decoder, so it acts but cannot dream; load a run's folder"
+            )
         signature = self._batch_signature()
         result = self._report({key: batch[key] for key in signature})
         return OpenLoop(*tf.nest.map_structure(lambda part: part.numpy(), result))
@@ -170,6 +178,11 @@ class DreamerV2(OffPolicyAgent):
             for name in self.variables()
             if name.split("/")[0] in ("encoder", "rssm", "actor")
         }
+
+    def report_names(self) -> set[str]:
+        """Returns the rest of the world model: decoder, reward and discount."""
+        parts = self.world.modules.keys() - {"encoder", "rssm"}
+        return {name for name in self.variables() if name.split("/")[0] in parts}
 
     @property
     def parameters(self) -> int:  # type: ignore[override]

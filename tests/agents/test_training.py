@@ -46,7 +46,12 @@ def test_overrides_lie_over_ablations_and_these_over_presets() -> None:
 
 def changed(field: dataclasses.Field) -> Any:
     """Another value that the field may take; the environment has the same spaces."""
-    others = {"env": "envs.counting:Counting", "parallel": "process", "env_steps": 70}
+    others = {
+        "env": "envs.counting:Counting",
+        "env_options": "size=32",
+        "env_steps": 70,
+        "parallel": "process",
+    }
     if field.name in others:
         return others[field.name]
     if isinstance(field.default, bool):

@@ -55,11 +55,29 @@ def run(tmp_path_factory):
     return logdir
 
 
-def test_every_key_of_metrics_jsonl_is_explained_in_the_agents_readme(run, repository):
+@pytest.fixture(scope="module")
+def keys(run):
+    lines = (run / "metrics.jsonl").read_text().splitlines()
+    return {key for line in lines for key in json.loads(line)}
+
+
+@pytest.fixture(scope="module")
+def explained(repository):
+    """The first and the second column of the README's table of metrics."""
     text = (repository / "agents" / "dreamerv2" / "README.md").read_text()
-    known = set(re.findall(r"`(\w+)`", text))
-    keys = set()
-    for line in (run / "metrics.jsonl").read_text().splitlines():
-        keys |= set(json.loads(line))
+    section = text.split("## metrics.jsonl")[1].split("\n## ")[0]
+    return re.findall(r"^\| (`.*?`) \| (.*) \|$", section, re.MULTILINE)
+
+
+def test_every_key_of_metrics_jsonl_is_explained_in_the_agents_readme(keys, explained):
     assert {"eval_return", "open_loop_error", "actor_grad_mix"} <= keys
+    known = {
+        each for row in explained for each in re.findall(r"`(\w+)`", " ".join(row))
+    }
     assert keys - known == set()
+
+
+def test_every_metric_explained_there_is_logged(keys, explained):
+    named = {each for first, _ in explained for each in re.findall(r"`(\w+)`", first)}
+    assert len(named) > 30
+    assert named - keys == {"KEY_loss"}

@@ -76,7 +76,12 @@ def test_dicts_and_tuples_keep_their_keys() -> None:
 @pytest.mark.parametrize(
     ("space", "text"),
     [
-        (spaces.Text(5), "not supported"),
+        (spaces.Text(5), "'vector'.*Text.*not supported: expected Box of rank 0"),
+        (spaces.Sequence(spaces.Discrete(2)), "Sequence.*not supported"),
+        (spaces.Graph(spaces.Discrete(2), None), "Graph.*not supported"),
+        (spaces.MultiBinary((2, 2)), "not supported: .*MultiBinary of rank 1"),
+        (spaces.Dict(a=spaces.Dict(b=spaces.Text(5))), "'a/b'.*not supported"),
+        (spaces.Tuple([spaces.Discrete(2), spaces.Text(5)]), "'1'.*not supported"),
         (spaces.Dict({"a": spaces.Box(0, 1, (2, 2, 2, 2))}), "'a'.*not supported"),
         (spaces.Box(0, 255, (3, 84, 84), BYTE), "channels first"),
     ],
@@ -86,6 +91,11 @@ def test_spaces_without_a_form_here_are_refused_with_advice(
 ) -> None:
     with pytest.raises(ValueError, match=text + r"(.|\n)*gymnasium.wrappers"):
         ObservationMap(space)
+
+
+def test_an_observation_space_without_parts_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"Dict\(\) has no parts"):
+        ObservationMap(spaces.Dict())
 
 
 def test_area_resizing_keeps_the_mean_and_whole_blocks() -> None:
@@ -134,7 +144,16 @@ def test_the_bounds_of_what_agents_send_meet_the_bounds_of_the_environment(
     assert not actions.zero_action(space, 2).any()
 
 
-@pytest.mark.parametrize("native", [spaces.MultiBinary(2), spaces.Box(0, 9, (1,), int)])
+@pytest.mark.parametrize(
+    "native",
+    [
+        spaces.MultiBinary(2),
+        spaces.Box(0, 9, (1,), int),
+        spaces.Dict(a=spaces.Discrete(2)),
+        spaces.Tuple([spaces.Discrete(2)]),
+        spaces.MultiDiscrete([[2, 2], [2, 2]]),
+    ],
+)
 def test_action_spaces_without_a_form_here_are_refused(native: Any) -> None:
-    with pytest.raises(ValueError, match="not supported"):
+    with pytest.raises(ValueError, match="not supported: expected Discrete, MultiD"):
         actions.canonical_space(native)

@@ -261,6 +261,12 @@ def test_a_local_class_registered_with_gymnasium_works_in_a_worker() -> None:
         ("minatar:Breakot-v1", "Breakout-v1"),
         ("minigrid:MiniGrid-Empty-5x6-v0", "MiniGrid-Empty-5x5-v0"),
         ("zoo:Cach-v0", "Catch-v0"),
+        ("dm_control:cartpole-swngup", "cartpole-swingup"),
+        ("dm_control:cup-catch", "ball_in_cup-catch"),
+        ("crafter:Crafer", "'Crafter'"),
+        ("popgym:RepeatPreviousEsy-v0", "'RepeatPreviousEasy-v0'"),
+        ("dmcontrol:cartpole-swingup", "did you mean 'dm_control'"),
+        ("popgm:RepeatPreviousEasy-v0", "did you mean 'popgym'"),
         ("atri:Pong", "atari"),
         ("envs.catch:Cach", "Catch"),
         ("gym:no_such_module:Foo-v0", "no_such_module"),
@@ -282,6 +288,9 @@ def test_an_unknown_name_is_refused_with_the_near_ones(name: str, near: str) -> 
         ("atari:Pong", {"time_limit": 3}, "unknown option 'time_limit'.*sticky"),
         ("minatar:Breakout-v1", {"rgb": True}, "unknown option 'rgb'.*action_repeat"),
         ("zoo:Catch-v0", {"colour": 1}, "unknown option 'colour'"),
+        ("dm_control:walker-walk", {"pixel": 1}, "did you mean 'pixels'.*camera"),
+        ("crafter:Crafter", {"repeats_itself": True}, "unknown option 'repeats_itself"),
+        ("popgym:AutoencodeEasy-v0", {"timeout": 1}, "known options: .*kwargs"),
     ],
 )
 def test_an_unknown_option_is_refused_with_the_known_ones(
@@ -318,6 +327,9 @@ class Blocked:
         ("gym:ALE/Pong-v5", "ale_py", "atari"),
         ("minatar:Breakout-v1", "minatar", "minatar"),
         ("minigrid:MiniGrid-Empty-5x5-v0", "minigrid", "minigrid"),
+        ("dm_control:cartpole-swingup", "dm_control", "dm-control"),
+        ("crafter:Crafter", "crafter", "crafter"),
+        ("popgym:RepeatPreviousEasy-v0", "popgym", "popgym"),
     ],
 )
 def test_a_missing_suite_says_which_extra_to_install(
@@ -331,7 +343,10 @@ def test_a_missing_suite_says_which_extra_to_install(
 
 
 def test_importing_envs_loads_no_suite_and_no_tensorflow() -> None:
-    heavy = "tensorflow keras ale_py minatar minigrid pygame matplotlib"
+    heavy = (
+        "tensorflow keras ale_py minatar minigrid pygame matplotlib "
+        "dm_control mujoco OpenGL crafter popgym"
+    )
     program = (
         f"import sys, envs; print([m for m in '{heavy}'.split() if m in sys.modules])"
     )

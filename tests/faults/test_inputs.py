@@ -77,6 +77,9 @@ UNKNOWN = [
     (["--env=zoo:Cach-v0"], "'Catch-v0'"),
     (["--env=atri:Pong"], "did you mean 'atari'"),
     (["--env=Pong"], "'suite:name'"),
+    (["--env=dm_control:cartpole-swngup"], "'cartpole-swingup'"),
+    (["--env=crafter:Crafer"], "'Crafter'"),
+    (["--env=popgym:RepeatFirstEsy-v0"], "'RepeatFirstEasy-v0'"),
     (["--env=zoo:Catch-v0", "--preset=debgu"], "Did you mean 'debug'"),
     (["--env=zoo:Catch-v0", "--preset=minigrid,debgu"], "Did you mean 'debug'"),
     ([*CATCH, "--gaem=Pong"], "Did you mean: game"),
@@ -98,6 +101,15 @@ UNKNOWN = [
     ([*CATCH, "--ablate=no_layer_norm,nothing"], "unknown ablation 'nothing'"),
     (["--game=Pong", "--env=atari:Pong"], "--game and --env both came"),
     ([*CATCH, "--frames=8", "--env_steps=8"], "--frames and --env_steps both came"),
+    ([*CATCH, "--env_options=rgb=true"], "unknown option 'rgb' for 'zoo'"),
+    ([*CATCH, "--env_options=sise=32"], "did you mean 'size'"),
+    ([*CATCH, "--env_options=size"], "key=value by comma"),
+    ([*CATCH, "--env_options=size=big"], "size=big came, but int | None is expected"),
+    ([*CATCH, "--env_options=time_limit=3"], "a setting of its own, --time_limit"),
+    (
+        ["--env=minigrid:MiniGrid-Empty-5x5-v0", "--env_options=rgb=1", CATCH[1]],
+        "rgb=1 came, but true or false is expected",
+    ),
     ([*CATCH, "Pong"], "'Pong' came, but only --flags are expected"),
 ]
 
@@ -118,9 +130,13 @@ def test_a_missing_extra_is_named_with_what_to_install(tmp_path: pathlib.Path) -
         "atari:Pong": "atari",
         "minatar:Breakout-v1": "minatar",
         "minigrid:MiniGrid-Empty-5x5-v0": "minigrid",
+        "dm_control:cartpole-swingup": "dm-control",
+        "crafter:Crafter": "crafter",
+        "popgym:RepeatPreviousEasy-v0": "popgym",
     }
     lines = [[f"--env={env}", f"--logdir={tmp_path / 'run'}"] for env in suites]
-    results = launch(tmp_path, lines, BLOCKED="ale_py minatar minigrid")
+    blocked = "ale_py minatar minigrid dm_control crafter popgym"
+    results = launch(tmp_path, lines, BLOCKED=blocked)
     for (code, said), extra in zip(results, suites.values(), strict=True):
         check_one_sentence(code, said, f"pip install 'latent-agent-zoo[{extra}]'")
     assert not (tmp_path / "run").exists()

@@ -79,6 +79,17 @@ def test_the_wheel_holds_the_five_packages_and_nothing_else(wheel):
     assert [name for name in names if name.endswith("/licenses/LICENSE")]
 
 
+def test_the_wheel_holds_the_shipped_policies_and_scores(wheel, repository):
+    names = set(zipfile.ZipFile(wheel).namelist())
+    scores = repository / "scores"
+    wanted = [scores / "published.json", *scores.glob("*/*/score.json")]
+    wanted += [path for path in scores.glob("*/*/policy/**/*") if path.is_file()]
+    assert any(path.name == "arrays.npz" for path in wanted)
+    for path in wanted:
+        assert f"agents/{path.relative_to(repository)}" in names
+    assert not any(name.endswith((".mp4", "metrics.jsonl")) for name in names)
+
+
 def test_the_wheel_names_its_licence(wheel):
     archive = zipfile.ZipFile(wheel)
     (path,) = (n for n in archive.namelist() if n.endswith(".dist-info/METADATA"))
@@ -121,6 +132,15 @@ def test_dreamerv2_trains_on_the_base_alone_from_an_empty_folder(base_python, tm
     checked(done)
     assert (tmp_path / "run" / "metrics.jsonl").stat().st_size > 0
     assert any((tmp_path / "run" / "checkpoints").iterdir())
+
+
+def test_a_shipped_policy_plays_from_an_empty_folder(base_python, tmp_path):
+    play = ("-m", "launch.evaluate", "--policy=dreamerv2/catch", "--video=out.gif")
+    said = checked(run(base_python, *play, folder=tmp_path))
+    assert "zoo:Catch-v0 at step" in said
+    assert (tmp_path / "out.gif").read_bytes().startswith(b"GIF8")
+    code = "import agents; print(agents.load('dreamerv2/catch').can_report)"
+    assert checked(run(base_python, "-c", code, folder=tmp_path)) == "True\n"
 
 
 def test_a_game_without_its_extra_says_what_to_install(base_python, tmp_path):

@@ -1,0 +1,34 @@
+# Everything in one image, on the CPU:
+#
+#     docker build -t latent-agent-zoo .
+#     docker run --rm latent-agent-zoo                                   # what launch.doctor says of it
+#     docker run --rm -it -v zoo-runs:/home/zoo/runs latent-agent-zoo python -m launch.demo
+#
+# Runs lie in /home/zoo/runs: in the volume zoo-runs above; in a folder of yours with
+# `--user "$(id -u):$(id -g)" -v "$PWD/runs:/home/zoo/runs"`.
+FROM python:3.11-slim
+
+# EGL with Mesa's software drawing, for the pictures of dm_control.
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends libegl1 libegl-mesa0 libgl1 libgl1-mesa-dri \
+    && rm -rf /var/lib/apt/lists/*
+
+WORKDIR /zoo
+COPY setup.cfg pyproject.toml constraints.txt README.md LICENSE ./
+COPY agents agents
+COPY layers layers
+COPY estimators estimators
+COPY envs envs
+COPY launch launch
+COPY scores scores
+COPY examples examples
+RUN pip install --no-cache-dir -c constraints.txt -e '.[all]' \
+    && pip install --no-cache-dir --no-deps -c constraints.txt tf-agents
+
+RUN useradd --create-home zoo && install --directory --owner=zoo --mode=0777 /home/zoo/runs
+USER zoo
+WORKDIR /home/zoo
+ENV HOME=/home/zoo PYTHONUNBUFFERED=1
+VOLUME /home/zoo/runs
+
+CMD ["python", "-m", "launch.doctor"]

@@ -1,0 +1,75 @@
+"""The notebooks run, and the .ipynb files are those of the scripts."""
+
+import importlib.util
+import re
+
+import jupytext
+import nbformat
+import pytest
+
+NAMES = ("results", "world_model")
+BUDGET = "BUDGET = 0.05"  # of the training that a reader does
+
+
+@pytest.fixture(scope="module")
+def build(repository):
+    path = repository / "docs" / "build_notebooks.py"
+    spec = importlib.util.spec_from_file_location("build_notebooks", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def code_outputs(notebook):
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    return [output for cell in cells for output in cell.outputs]
+
+
+def pictures(notebook):
+    return [
+        each for each in code_outputs(notebook) if "image/png" in each.get("data", {})
+    ]
+
+
+def printed(notebook):
+    outputs = code_outputs(notebook)
+    return "".join(each.text for each in outputs if each.output_type == "stream")
+
+
+def test_every_script_is_built(build):
+    assert tuple(script.stem for script in build.SCRIPTS) == NAMES
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_committed_notebook_is_its_script_executed(name, build, repository):
+    script = repository / "docs" / "notebooks" / f"{name}.py"
+    there = nbformat.read(script.with_suffix(".ipynb"), as_version=4)
+    here = build.read(script.read_text())
+    same = jupytext.writes(there, "py:percent") == jupytext.writes(here, "py:percent")
+    assert same, f"{name}.ipynb is out of date: `make notebooks` makes it anew"
+    assert pictures(there)
+    assert not [each for each in code_outputs(there) if each.output_type == "error"]
+    assert script.with_suffix(".ipynb").stat().st_size < 300_000
+
+
+def test_results_can_be_drawn_from_the_scores_that_ship(build, repository):
+    notebook = build.read(
+        (repository / "docs" / "notebooks" / "results.py").read_text()
+    )
+    build.execute(notebook)
+    text = printed(notebook)
+    assert "dreamerv2/demo" in text
+    assert "median at 200 million frames 2.15" in text
+    assert len(pictures(notebook)) == 4
+
+
+def test_a_world_model_can_be_trained_and_looked_into(build, repository):
+    script = (repository / "docs" / "notebooks" / "world_model.py").read_text()
+    short, count = re.subn(r"^BUDGET = 1\.0$", BUDGET, script, flags=re.MULTILINE)
+    assert count == 1
+    notebook = build.read(short)
+    build.execute(notebook)
+    text = printed(notebook)
+    assert "400 steps" in text and "return in 256 real games" in text
+    assert len(pictures(notebook)) == 8
