@@ -17,7 +17,7 @@ from agents import video
 from agents.event_file import EventFile, TailFile
 
 OUTPUTS = ("terminal", "tensorboard", "jsonl")
-_COUNTERS = ("env_steps", "frames", "updates", "time")
+_COUNTERS = ("env_steps", "frames", "updates", "time", "cpu_time")
 _RATES = ("fps", "updates_per_s")
 _ON_TERMINAL = ("return", "eval_return", "loss", *_RATES)
 
@@ -26,7 +26,7 @@ class Logger:
     """Averages metrics between writes and sends them to the terminal, TensorBoard and metrics.jsonl.
 
     A line of metrics.jsonl has `env_steps`, `frames`, `updates`, `time` (seconds of training, going on where a
-    resumed run stopped), `fps` (frames per second) and `updates_per_s` since the line before, and every scalar added
+    resumed run stopped), `cpu_time` (the processor's seconds that this process used in that time), `fps` (frames per second) and `updates_per_s` since the line before, and every scalar added
     since then as its mean; what is not finite is null. Its env_steps rise strictly: a second write at the same step
     is merged into the first. Each line is in the hands of the system when `write` returns, so a killed process
     loses none. TensorBoard's horizontal axis is env_steps too, in both files the same.
@@ -61,6 +61,7 @@ class Logger:
         self._echo = echo
         self._metrics: dict[str, list[float]] = {}  # key -> [sum, count]
         self._started = time.monotonic()
+        self._cpu_started = time.process_time()
         self._last: dict[str, float] = {"env_steps": 0, "updates": 0, "time": 0.0}
         self._jsonl = (
             _MetricsFile(self.logdir / "metrics.jsonl") if "jsonl" in outputs else None
@@ -88,14 +89,13 @@ class Logger:
             env_steps: Environment steps made. Lines of later steps, left by a run that was started over, are dropped.
             updates: Updates made.
         """
-        now = self._time()
+        now, cpu = self._time(), self._cpu_time()
         env_steps, updates = int(env_steps), int(updates)
         scalars = {key: total / n for key, (total, n) in self._metrics.items()}
         scalars = self._rates(env_steps, updates, now) | scalars
         frames = env_steps * self._frames_per_step
-        counters = dict(
-            zip(_COUNTERS, (env_steps, frames, updates, round(now, 3)), strict=True)
-        )
+        values = (env_steps, frames, updates, round(now, 3), round(cpu, 3))
+        counters = dict(zip(_COUNTERS, values, strict=True))
         self._metrics = {}
         self._last = {"env_steps": env_steps, "updates": updates, "time": now}
         if self._jsonl:
@@ -133,6 +133,7 @@ class Logger:
             "sums": [total for total, _ in self._metrics.values()],
             "counts": [int(n) for _, n in self._metrics.values()],
             "time": self._time(),
+            "cpu_time": self._cpu_time(),
             "last": dict(self._last),
         }
 
@@ -144,6 +145,8 @@ class Logger:
             for key, total, n in zip(*columns, strict=True)
         }
         self._started = time.monotonic() - float(tree["time"])
+        # Saves of version 0.1.0 have none.
+        self._cpu_started = time.process_time() - float(tree.get("cpu_time", 0.0))
         self._last = {
             key: type(old)(tree["last"][key]) for key, old in self._last.items()
         }
@@ -153,6 +156,9 @@ class Logger:
 
     def _time(self) -> float:
         return time.monotonic() - self._started
+
+    def _cpu_time(self) -> float:
+        return time.process_time() - self._cpu_started
 
     def _rates(self, env_steps: int, updates: int, now: float) -> dict[str, float]:
         """Frames and updates per second since the last write; nothing where no step was made since."""
