@@ -389,7 +389,9 @@ class DreamerV2(OffPolicyAgent):
                 if key.startswith(prefix)
             },
             self._encode_action(batch["action"]),
-            _REWARDS[self.config.reward_transform](batch["reward"]),
+            _REWARDS[self.config.reward_transform](
+                batch["reward"] * self.config.reward_factor
+            ),
             batch["discount"],
             batch["is_first"],
         )

@@ -32,6 +32,7 @@ ATARI = {
     "reward_gradients": True,
     "predict_discount": True,
     "reward_transform": "tanh",
+    "reward_factor": 1.0,
     "kl_scale": 0.1,
     "kl_balance": 0.8,
     "kl_free": 0.0,

@@ -45,6 +45,14 @@ def test_rewards_are_transformed_before_learning(name, want):
     np.testing.assert_allclose(got, want, atol=1e-6)
 
 
+def test_rewards_are_multiplied_before_they_are_transformed():
+    subject = agent(reward_transform="tanh", reward_factor=0.25)
+    batch = common.rows(subject)
+    batch["reward"][:2, 0] = [-8.0, 2.0]
+    got = common.sequence(subject, batch).reward[:2, 0]
+    np.testing.assert_allclose(got, [-0.9640276, 0.4621172], atol=1e-6)
+
+
 @pytest.mark.parametrize(
     ("observation", "embedding"),
     [
