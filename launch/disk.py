@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 PARTS = ("replay", "checkpoints", "videos")
 DAMAGED, HALF_SAVED, HALF_CHUNK = "*.damaged", ".tmp-*", "*.rows.tmp"
@@ -137,11 +136,11 @@ def examine(root: pathlib.Path) -> dict[str, Any]:
 
 
 def show(report: dict[str, Any], console: Console) -> None:
-    """Prints the runs as a table, then the commands that free something."""
+    """Prints the runs, then the commands that free something."""
     if not report["runs"]:
         console.print("There are no runs here.")
     else:
-        console.print(_table(report))
+        _show_runs(report, console)
     if any(run["state"] == STOPPED for run in report["runs"]):
         console.print("\nA stopped run needs its replay and a checkpoint to resume.")
     spares = report["may_be_deleted"]
@@ -156,26 +155,28 @@ def show(report: dict[str, Any], console: Console) -> None:
     console.print(f"\n{total} together.")
 
 
+def _show_runs(report: dict[str, Any], console: Console) -> None:
+    """Prints two lines per run, so that paths stay in one piece, and the sums."""
+    for run in report["runs"]:
+        line = f"[bold]{escape(run['path'])}[/bold]  {_state_text(run)}"
+        console.print(line, highlight=False, soft_wrap=True)
+        console.print(_sizes_text(run["sizes"]), highlight=False, soft_wrap=True)
+    sums = {
+        part: sum(run["sizes"][part] for run in report["runs"])
+        for part in (*PARTS, "other")
+    }
+    console.print(f"\n[bold]together {size_text(report['bytes'])}[/bold]")
+    console.print(_sizes_text(sums), highlight=False, soft_wrap=True)
+
+
 def size_text(size: float) -> str:
     """Returns bytes as '1.2 GB', '34.5 MB' or '0.1 MB'."""
     return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"
 
 
-def _table(report: dict[str, Any]) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold cyan")
-    table.add_column("run", overflow="fold", ratio=1)
-    for column in (*PARTS, "other"):
-        table.add_column(column, justify="right", no_wrap=True)
-    for run in report["runs"]:
-        sizes = [size_text(run["sizes"][part]) for part in (*PARTS, "other")]
-        text = escape(run["path"])
-        table.add_row(f"{text}\n[dim]{_state_text(run)}[/dim]", *sizes)
-    totals = [
-        size_text(sum(run["sizes"][part] for run in report["runs"]))
-        for part in (*PARTS, "other")
-    ]
-    table.add_row(f"[bold]together {size_text(report['bytes'])}[/bold]", *totals)
-    return table
+def _sizes_text(sizes: dict[str, int]) -> str:
+    parts = [f"{part} {size_text(sizes[part]):>8}" for part in (*PARTS, "other")]
+    return "  " + "   ".join(parts)
 
 
 def _state_text(run: dict[str, Any]) -> str:

@@ -38,10 +38,10 @@ def suggest(
         )
     if suite == "atari":
         return _large_images(has_gpu, "Atari")
-    return _by_spaces(look(), has_gpu)
+    return _by_spaces(suite, look(), has_gpu)
 
 
-def _by_spaces(spaces: Spaces, has_gpu: Callable[[], bool]) -> Suggestion:
+def _by_spaces(suite: str, spaces: Spaces, has_gpu: Callable[[], bool]) -> Suggestion:
     shapes = [box.shape for box in spaces.observation.values()]
     images = [shape[:2] for shape in shapes if len(shape) == 3]
     if isinstance(spaces.action, gymnasium.spaces.Box):
@@ -49,7 +49,11 @@ def _by_spaces(spaces: Spaces, has_gpu: Callable[[], bool]) -> Suggestion:
         repeat = "each action is held for 2 frames; --action_repeat=1 for every frame"
         if LARGE in images:
             return Suggestion("dmc_vision", (why, "images of 64x64 pixels", repeat))
-        return Suggestion("dmc_state", (why, "no image of 64x64 pixels", repeat))
+        if suite == "dm_control":
+            return Suggestion("dmc_state", (why, "no image of 64x64 pixels", repeat))
+        small = "no image of 64x64 pixels: nets that two cores train in an hour"
+        factor = "rewards are multiplied by 0.1; --reward_factor sets it"
+        return Suggestion("pendulum", (why, small, factor))
     if LARGE in images:
         return _large_images(has_gpu, "discrete actions and images of 64x64 pixels")
     kind = "small images" if images else "vectors alone"
@@ -89,16 +93,19 @@ def advise(agent: Any, seen: Seen) -> list[str]:
             f"{seen.terminated} episode(s) terminated, and this preset does not predict "
             "ends: add --predict_discount"
         )
-    largest = max(abs(seen.reward_low), abs(seen.reward_high))
-    if config.reward_transform == "tanh" and largest > SATURATED:
+    reach = max(abs(seen.reward_low), abs(seen.reward_high))
+    learned, modest = (
+        reach * config.reward_factor,
+        f"--reward_factor={1 / max(reach, 1e-9):.1g}",
+    )
+    if config.reward_transform == "tanh" and learned > SATURATED:
         advice.append(
-            f"rewards reach {largest:g}, and this preset learns from their tanh, where all above "
-            f"{SATURATED:g} look alike: divide them in the environment, or add --reward_transform=identity"
+            f"this preset learns from tanh({config.reward_factor:g} x reward), and rewards reach {reach:g}: all "
+            f"large ones look alike; add {modest} or --reward_transform=identity"
         )
-    if config.reward_transform == "identity" and largest > MODEST_REWARD:
+    if config.reward_transform == "identity" and learned > MODEST_REWARD:
         advice.append(
-            f"rewards reach {largest:g}, and this preset learns from them as they are: divide them in the "
-            "environment so that they stay within about 1"
+            f"this preset learns from {config.reward_factor:g} x reward, and rewards reach {reach:g}: add {modest}"
         )
     return advice
 

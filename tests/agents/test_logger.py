@@ -64,6 +64,7 @@ def test_a_line_holds_the_counters_and_the_means_since_the_line_before(tmp_path)
     assert {key: first[key] for key in want} == want
     assert second["loss"] == 7 and "return" not in second
     assert 0 <= first["time"] <= second["time"]
+    assert 0 <= first["cpu_time"] <= second["cpu_time"]
 
 
 def test_fps_counts_frames_and_updates_since_the_line_before(tmp_path, monkeypatch):
@@ -102,6 +103,7 @@ def test_a_second_write_at_one_step_is_merged_into_one_line(tmp_path):
 def test_a_resumed_log_continues_as_if_nothing_had_happened(tmp_path, monkeypatch):
     now = [0.0]
     monkeypatch.setattr(logger_module.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(logger_module.time, "process_time", lambda: 2 * now[0])
 
     def work(logger, steps):
         for step in steps:

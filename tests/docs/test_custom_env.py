@@ -97,7 +97,7 @@ def test_every_flag_and_preset_that_the_walk_names_exists(repository):
         for field in dataclasses.fields(cls)
     }
     own = {"env", "episodes", "help", "json", "logdirs", "mode", "nomeasure", "preset"}
-    own |= {"steps", "video"}
+    own |= {"disk", "steps", "video"}
     assert set(re.findall(r"--(\w+)", text)) <= fields | own
     table = text[text.index("| observation | action | preset |") :]
     named = re.findall(r"`([a-z_]+)`[,;| ]", table.partition("\n\n")[0])

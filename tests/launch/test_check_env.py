@@ -122,6 +122,7 @@ def test_the_report_says_what_was_seen_and_ends_with_the_command_that_trains(res
     assert set(command[3:]) == {
         ODD + "Blind",
         "--preset=minatar",
+        "--env_steps=100000",
         "--num_envs=2",
         "--time_limit=7",
     }

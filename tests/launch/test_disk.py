@@ -139,9 +139,10 @@ def test_the_report_fits_80_columns_and_its_commands_stay_in_one_piece(runs):
     lines = text.splitlines()
     commands = [line for line in lines if line.startswith("  rm -r ")]
     assert any(shlex.split(line)[2:] == [str(long / "replay")] for line in commands)
-    assert all(len(line) <= 80 for line in lines if line not in commands)
-    joined = "".join(text.split())
-    assert "finishedat100of100steps" in joined and "stoppedat40of100steps" in joined
+    sizes = [line for line in lines if line.startswith("  replay ")]
+    assert len(sizes) == 7 and all(len(line) <= 80 for line in sizes)
+    assert f"{long}  finished at 100 of 100 steps" in lines
+    assert f"{runs / 'b' / 'stopped run'}  stopped at 40 of 100 steps" in lines
     assert "A stopped run needs its replay and a checkpoint to resume." in text
     assert "May be deleted (nothing was; these are the commands):" in text
 

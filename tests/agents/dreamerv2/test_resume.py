@@ -8,7 +8,7 @@ import pytest
 import agents
 from agents import training
 
-NOT_REPEATED = ("time", "fps", "updates_per_s")
+NOT_REPEATED = ("time", "cpu_time", "fps", "updates_per_s")
 RUNS = {
     "counting": {"env": "zoo:Counting-v0", "preset": "debug", "num_envs": 2},
     "atari": {"env": "atari:Pong", "preset": "atari_small,debug"},

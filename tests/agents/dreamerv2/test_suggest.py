@@ -38,15 +38,23 @@ def suggest(env, observation=None, action=None, gpu=False):
         ({"vector": VECTOR}, Discrete(2), False, "minatar"),
         ({"image": LARGE}, ARM, False, "dmc_vision"),
         ({"image": LARGE, "vector": VECTOR}, ARM, True, "dmc_vision"),
-        ({"image": SMALL}, ARM, False, "dmc_state"),
-        ({"vector": VECTOR}, ARM, False, "dmc_state"),
+        ({"image": SMALL}, ARM, False, "pendulum"),
+        ({"vector": VECTOR}, ARM, False, "pendulum"),
     ],
 )
-@pytest.mark.parametrize("env", ["gym:Mine-v0", "my_module:Mine", "dm_control:mine"])
+@pytest.mark.parametrize("env", ["gym:Mine-v0", "my_module:Mine"])
 def test_spaces_decide_where_the_suite_does_not(env, observation, action, gpu, preset):
     found = suggest(env, observation, action, gpu)
     assert found.preset == preset
     assert found.reasons and all(found.reasons)
+
+
+@pytest.mark.parametrize(
+    ("observation", "preset"),
+    [({"image": LARGE}, "dmc_vision"), ({"vector": VECTOR}, "dmc_state")],
+)
+def test_dm_control_gets_the_published_settings(observation, preset):
+    assert suggest("dm_control:mine", observation, ARM).preset == preset
 
 
 @pytest.mark.parametrize(
@@ -114,7 +122,13 @@ def test_continuous_actions_are_explained():
     ("settings", "seen", "text"),
     [
         (("identity", True), (0, 1, 5, 0), ""),
-        (("identity", True), (-40, 1, 0, 5), "rewards reach 40"),
+        (
+            ("identity", True),
+            (-40, 1, 0, 5),
+            "rewards reach 40: add --reward_factor=0.03",
+        ),
+        (("identity", True, 0.1), (-40, 1, 0, 5), ""),
+        (("tanh", True, 0.1), (0, 8, 0, 0), ""),
         (("tanh", True), (0, 8, 0, 0), "--reward_transform=identity"),
         (("tanh", True), (-1, 1, 0, 0), ""),
         (("sign", True), (-1, 300, 0, 0), ""),
@@ -123,8 +137,12 @@ def test_continuous_actions_are_explained():
     ],
 )
 def test_settings_that_do_not_fit_what_was_seen_are_named(settings, seen, text):
-    transform, predict = settings
-    config = types.SimpleNamespace(reward_transform=transform, predict_discount=predict)
+    transform, predict, *factor = settings
+    config = types.SimpleNamespace(
+        reward_transform=transform,
+        predict_discount=predict,
+        reward_factor=factor[0] if factor else 1.0,
+    )
     found = advise(types.SimpleNamespace(config=config), suggestion.Seen(*seen))
     if text:
         (advice,) = found
