@@ -235,7 +235,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "discount": 0.98,
         "model_lr": 1e-3,
         "entropy_scale": "linear(2e-2,3e-3,40000)",
-        "env_steps": 50_000,
+        "env_steps": 40_000,
     },
     "pendulum": _SMALL
     | {
