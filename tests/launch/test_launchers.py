@@ -23,7 +23,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 LAUNCHERS = sorted(
     path.stem
     for path in (ROOT / "launch").glob("*.py")
-    if "app.run(main)" in path.read_text()
+    if "app.run(main" in path.read_text()
 )
 RUN_FLAGS = {
     field.name
