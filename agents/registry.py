@@ -277,7 +277,12 @@ def evaluate(folder: str | os.PathLike[str], **settings: Any) -> dict[str, Any]:
 
 
 def read_config(folder: pathlib.Path) -> Tree:
-    """Returns config.json; FileNotFoundError where there is none, DamagedError where it cannot be read."""
+    """Returns config.json; settings that came up after it was written have their defaults.
+
+    Raises:
+        FileNotFoundError: If there is none.
+        DamagedError: If it cannot be read.
+    """
     path = folder / "config.json"
     if not path.is_file():
         raise FileNotFoundError(
@@ -285,11 +290,26 @@ def read_config(folder: pathlib.Path) -> Tree:
             "runs/dreamerv2/atari-Pong/atari_small/seed0"
         )
     try:
-        return json.loads(path.read_text())
+        saved = json.loads(path.read_text())
     except ValueError:
         raise DamagedError(
             f"{path} is damaged. Use a new logdir, or start over in this one with --fresh"
         ) from None
+    return _with_defaults(saved)
+
+
+def _with_defaults(saved: Tree) -> Tree:
+    from agents.settings import RunConfig
+
+    classes: dict[str, Any] = {
+        "config": entry(saved["agent"]).config,
+        "run": RunConfig,
+    }
+    return saved | {
+        part: config_lib.to_json(cls()) | saved[part]
+        for part, cls in classes.items()
+        if part in saved
+    }
 
 
 def write_config(folder: pathlib.Path, content: Tree) -> None:

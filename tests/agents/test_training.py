@@ -1,6 +1,7 @@
 """Runs: how settings resolve, what a resume allows, what lies in the logdir afterwards."""
 
 import dataclasses
+import json
 import pathlib
 import signal
 import threading
@@ -37,11 +38,23 @@ def test_overrides_lie_over_ablations_and_these_over_presets() -> None:
     assert made.config.gru_norm is False  # an ablation
     assert (made.config.kl_balance, made.config.deter) == (0.6, 32)  # overrides
     assert made.config.hidden == 16  # debug over minigrid
-    assert made.config.discount == 0.99  # minigrid, which debug does not set
+    assert made.config.discount == 0.98  # minigrid, which debug does not set
     assert (made.run.env_steps, made.run.seed) == (400, 7)
     assert made.run.logdir == (
         "runs/dreamerv2/zoo-Catch-v0/minigrid+debug-no_layer_norm-no_kl_balancing/seed7"
     )
+
+
+def test_a_run_from_before_a_setting_existed_goes_on_with_its_default(
+    logdir: pathlib.Path,
+) -> None:
+    tiny.train(logdir, env_steps=60)
+    path = logdir / "config.json"
+    saved = json.loads(path.read_text())
+    del saved["run"]["env_options"]
+    path.write_text(json.dumps(saved))
+    assert tiny.train(logdir, env_steps=90).env_steps == 90
+    assert json.loads(path.read_text())["run"]["env_options"] == ""
 
 
 def changed(field: dataclasses.Field) -> Any:
