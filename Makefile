@@ -7,10 +7,11 @@ RUN = $(VENV)/bin/python
 READY = $(VENV)/.ready
 PACKAGES = agents layers estimators envs launch
 CANDIDATES = python3.11 python3.12 python3.13 python3 python
+CATCH = tests/learning/test_catch.py::test_dreamerv2_learns_catch_where_chance_scores_minus_0_6[0]
 FITS = import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
 
 .DEFAULT_GOAL = help
-.PHONY: help install demo pong test check differences notebooks constraints clean
+.PHONY: help install demo pong test learning check differences notebooks constraints clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -25,6 +26,9 @@ pong: $(READY) ## Train DreamerV2 on Atari Pong for 20 minutes
 
 test: $(READY) ## Run the tests that every commit must pass
 	@$(RUN) -m pytest -m 'not slow and not learning and not soak'
+
+learning: $(READY) ## See that DreamerV2 learns Catch, in two minutes
+	@$(RUN) -m pytest -m learning '$(CATCH)'
 
 check: $(READY) ## Check style and types
 	@$(RUN) -m ruff check .

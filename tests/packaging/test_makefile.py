@@ -117,7 +117,7 @@ def test_make_alone_lists_every_target(machine):
     assert set(listed) == set(phony[1].split())
 
 
-def test_ci_runs_from_any_folder_and_makes_install_check_and_test(repository):
+def test_ci_runs_from_any_folder_and_makes_install_check_test_and_learning(repository):
     assert os.access(repository / ".ci" / "run", os.X_OK)
     text = (repository / ".ci" / "run").read_text()
     assert 'cd "$(dirname "$0")/.."' in text
@@ -125,4 +125,5 @@ def test_ci_runs_from_any_folder_and_makes_install_check_and_test(repository):
         "install",
         "check",
         "test",
+        "learning",
     ]
