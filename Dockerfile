@@ -2,10 +2,10 @@
 #
 #     docker build -t latent-agent-zoo .
 #     docker run --rm latent-agent-zoo                                   # what launch.doctor says of it
-#     docker run --rm -it -v zoo-runs:/home/zoo/runs latent-agent-zoo python -m launch.demo
+#     docker run --rm -it -v zoo-runs:/zoo/runs latent-agent-zoo python -m launch.demo
 #
-# Runs lie in /home/zoo/runs: in the volume zoo-runs above; in a folder of yours with
-# `--user "$(id -u):$(id -g)" -v "$PWD/runs:/home/zoo/runs"`.
+# Runs lie in /zoo/runs: in the volume zoo-runs above; in a folder of yours with
+# `--user "$(id -u):$(id -g)" -v "$PWD/runs:/zoo/runs"`.
 FROM python:3.11-slim
 
 # EGL with Mesa's software drawing, for the pictures of dm_control.
@@ -25,10 +25,10 @@ COPY examples examples
 RUN pip install --no-cache-dir -c constraints.txt -e '.[all]' \
     && pip install --no-cache-dir --no-deps -c constraints.txt tf-agents
 
-RUN useradd --create-home zoo && install --directory --owner=zoo --mode=0777 /home/zoo/runs
+# The home lies in the volume too: what Keras downloads is kept with the runs.
+RUN useradd --home-dir /zoo/runs --no-create-home zoo && install --directory --owner=zoo --mode=0777 runs
 USER zoo
-WORKDIR /home/zoo
-ENV HOME=/home/zoo PYTHONUNBUFFERED=1
-VOLUME /home/zoo/runs
+ENV HOME=/zoo/runs PYTHONUNBUFFERED=1
+VOLUME /zoo/runs
 
 CMD ["python", "-m", "launch.doctor"]

@@ -147,7 +147,11 @@ def interval(finals: Sequence[float]) -> list[float] | None:
         return None
     mean = sum(finals) / n
     deviation = math.sqrt(sum((x - mean) ** 2 for x in finals) / (n - 1))
-    half = _t_quantile(n - 1) * deviation / math.sqrt(n)
+    # Imported here: reading and plotting scores needs no TensorFlow.
+    from tensorflow_probability import distributions as tfd
+
+    student = tfd.StudentT(df=np.float64(n - 1), loc=0.0, scale=1.0)
+    half = float(student.quantile(0.975)) * deviation / math.sqrt(n)
     return [round(mean - half, 4), round(mean + half, 4)]
 
 
@@ -245,18 +249,6 @@ def hardware() -> str:
     affinity = getattr(os, "sched_getaffinity", None)
     cores = len(affinity(0)) if affinity else os.cpu_count()
     return f"{cores} cores, {name}{units}"
-
-
-def _t_quantile(freedom: int) -> float:
-    """The 0.975 quantile of Student's t, by summing its density.
-
-    p(x) = Gamma((n + 1) / 2) / (sqrt(n pi) Gamma(n / 2)) (1 + x^2 / n)^(-(n + 1) / 2),   n degrees of freedom
-    """
-    n, width = freedom, 1e-4
-    x = np.arange(0.0, 20.0, width) + width / 2
-    scale = math.exp(math.lgamma((n + 1) / 2) - math.lgamma(n / 2))
-    density = scale / math.sqrt(n * math.pi) * (1 + x**2 / n) ** (-(n + 1) / 2)
-    return float(np.interp(0.475, np.cumsum(density) * width, x + width / 2))
 
 
 def _origin(saved: Mapping[str, Any]) -> dict[str, Any]:

@@ -18,23 +18,14 @@ import numpy as np
 from absl import flags
 from rich.console import Console
 
-from agents import command, registry, suggestion, training
+from agents import command, registry, settings, suggestion, training
 from agents import config as config_lib
 from agents.api import Agent, VectorEnv
 from agents.status import Status
 from launch import app, env_report, tensorflow_log, timing, trial
 from launch.env_report import Report
 
-_UNUSED = {
-    "eval_episodes",
-    "eval_every",
-    "keep",
-    "log_every",
-    "logdir",
-    "minutes",
-    "save_every",
-    "video_every",
-}
+_UNUSED = settings.FREE_TO_CHANGE - {"env_steps"} | {"save_every"}
 _FIELDS = [
     field
     for field in dataclasses.fields(training.RunConfig)

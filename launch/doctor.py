@@ -19,9 +19,8 @@ from absl import app, flags
 from packaging.requirements import Requirement
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
-from launch import disk
+from launch import disk, section
 from launch.owners import NAMES, ZOO, find_origin
 
 _JSON = flags.DEFINE_bool("json", False, "Print one JSON object instead of tables.")
@@ -319,33 +318,17 @@ def _installed(rows: list[dict[str, Any]]) -> set[str]:
 def show(report: Report, console: Console) -> None:
     """Prints the report as tables, and the conclusion last."""
     console.print(f"[bold]{ZOO}[/bold]")
-    _show_section(console, "Machine", _machine_lines(report))
-    _show_section(console, "Packages", _package_lines(report["packages"]))
-    _show_section(console, "Extras", _extra_lines(report))
-    _show_section(
+    section.show(console, "Machine", _machine_lines(report).items())
+    section.show(console, "Packages", _package_lines(report["packages"]).items())
+    section.show(console, "Extras", _extra_lines(report).items())
+    section.show(
         console,
         "Names",
-        {name: row["path"] or "absent" for name, row in report["names"].items()},
+        [(name, row["path"] or "absent") for name, row in report["names"].items()],
     )
     if report["variables"]:
-        _show_section(console, "Variables", report["variables"])
+        section.show(console, "Variables", report["variables"].items())
     _show_conclusion(console, report)
-
-
-def _show_section(console: Console, title: str, lines: dict[str, str]) -> None:
-    table = Table(
-        title=title,
-        title_justify="left",
-        title_style="bold cyan",
-        box=None,
-        show_header=False,
-    )
-    table.add_column(style="dim", min_width=18, no_wrap=True)
-    table.add_column(overflow="fold")
-    for key, value in lines.items():
-        table.add_row(escape(key), escape(value))
-    console.print()
-    console.print(table)
 
 
 def _machine_lines(report: Report) -> dict[str, str]:

@@ -7,6 +7,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from launch import section
+
 Report = dict[str, Any]
 
 _SLOW = 0.5  # share of a run's time that its environment may take without a word
@@ -37,29 +39,13 @@ def show(report: Report, console: Console) -> None:
     """Prints the report as tables, what is wrong, and the command that trains, last."""
     console.print(f"[bold]{escape(report['env'])}[/bold]")
     title = f"{report['trial']['env_steps']:,} random steps"
-    _section(console, title, _trial_lines(report))
-    _section(console, f"What {report['agent']} does with it", _part_lines(report))
-    _section(console, f"Preset {report['preset']}", _preset_lines(report))
+    section.show(console, title, _trial_lines(report))
+    section.show(console, f"What {report['agent']} does with it", _part_lines(report))
+    section.show(console, f"Preset {report['preset']}", _preset_lines(report))
     if report["cost"]:
         title = f"Time here for {report['env_steps']:,} steps"
-        _section(console, title, _cost_lines(report["cost"]))
+        section.show(console, title, _cost_lines(report["cost"]))
     _conclusion(console, report)
-
-
-def _section(console: Console, title: str, lines: list[tuple[str, str]]) -> None:
-    table = Table(
-        title=title,
-        title_justify="left",
-        title_style="bold cyan",
-        box=None,
-        show_header=False,
-    )
-    table.add_column(style="dim", min_width=15, no_wrap=True)
-    table.add_column(overflow="fold")
-    for key, value in lines:
-        table.add_row(escape(key), escape(value))
-    console.print()
-    console.print(table)
 
 
 def _trial_lines(report: Report) -> list[tuple[str, str]]:

@@ -1,7 +1,10 @@
 """Settings of every test process, made before TensorFlow is imported, and shared fixtures."""
 
+import importlib.util
 import os
+from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -25,3 +28,19 @@ def logdir(tmp_path: Path) -> Path:
 def repository() -> Path:
     """The folder of the repository."""
     return Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def load_script(repository: Path) -> Callable[[str], ModuleType]:
+    """Imports a script that lies in no package, by its path in the repository."""
+
+    def load(path: str) -> ModuleType:
+        spec = importlib.util.spec_from_file_location(
+            Path(path).stem, repository / path
+        )
+        assert spec is not None and spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+
+    return load

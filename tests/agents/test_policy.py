@@ -1,7 +1,6 @@
 """Policies: what is saved, how exactly it acts, how it is found, and what is said of damage."""
 
 import pathlib
-from collections.abc import Iterator
 from typing import Any
 
 import ml_dtypes
@@ -13,13 +12,6 @@ import envs
 from agents import policy, registry
 from agents.checkpoint import DamagedError
 from tests.faults import tiny
-
-
-@pytest.fixture(scope="module")
-def catch() -> Iterator[envs.VectorEnv]:
-    made = envs.make("zoo:Catch-v0", 2)
-    yield made
-    made.close()
 
 
 @pytest.fixture(scope="module")

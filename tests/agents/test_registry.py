@@ -23,13 +23,6 @@ def tiny_agent(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="module")
-def catch() -> Iterator[envs.VectorEnv]:
-    made = envs.make("zoo:Catch-v0", 2)
-    yield made
-    made.close()
-
-
-@pytest.fixture(scope="module")
 def dreamer(catch: envs.VectorEnv) -> Iterator[Any]:
     """A DreamerV2 that a loop as in the README has trained for some updates."""
     agent = agents.make("dreamerv2", catch.spaces, preset="debug", seed=3)

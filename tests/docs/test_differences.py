@@ -1,7 +1,5 @@
 """docs/differences.md holds every `Differs:` and `Open:` remark of the code, and only those."""
 
-import importlib.util
-
 import pytest
 
 SOURCE = '''"""Does things.
@@ -57,13 +55,8 @@ What the paper leaves open, and our choice:
 
 
 @pytest.fixture(scope="module")
-def differences(repository):
-    path = repository / "docs" / "differences.py"
-    spec = importlib.util.spec_from_file_location("differences", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def differences(load_script):
+    return load_script("docs/differences.py")
 
 
 def write(root, source):

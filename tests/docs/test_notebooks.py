@@ -1,6 +1,5 @@
 """The notebooks run, and the .ipynb files are those of the scripts."""
 
-import importlib.util
 import re
 
 import jupytext
@@ -12,13 +11,8 @@ BUDGET = "BUDGET = 0.05"  # of the training that a reader does
 
 
 @pytest.fixture(scope="module")
-def build(repository):
-    path = repository / "docs" / "build_notebooks.py"
-    spec = importlib.util.spec_from_file_location("build_notebooks", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def build(load_script):
+    return load_script("docs/build_notebooks.py")
 
 
 def code_outputs(notebook):

@@ -7,7 +7,6 @@ import subprocess
 import sys
 
 import pytest
-from rich.console import Console
 
 from launch import env_report
 
@@ -154,9 +153,3 @@ def test_what_is_scarce_or_slow_gets_a_hint():
     report["replay"] = None
     report["cost"]["hours_total"] = 40.0
     assert env_report.hints(report) == []
-
-
-def test_names_that_look_like_markup_are_shown_as_they_are():
-    console = Console(width=80, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
-    env_report._section(console, "a", [("[key]", "got [0] at index [1]")])
-    assert "got [0] at index [1]" in console.export_text()
