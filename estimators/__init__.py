@@ -9,25 +9,53 @@ from typing import Any
 __zoo__ = "latent-agent-zoo"
 
 _HOME = {
-    "bernoulli_log_prob": "likelihood",
-    "unit_normal_log_prob": "likelihood",
+    "Cosine": "annealing",
+    "ExponentialFloor": "annealing",
+    "Slope": "annealing",
+    "arm": "control_variates",
+    "break_sticks": "control_variates",
+    "disarm": "control_variates",
+    "rebar": "control_variates",
+    "relax": "control_variates",
+    "stick_logits": "control_variates",
+    "Estimate": "cost",
+    "attach_gradient": "gradients",
+    "replace_gradient": "gradients",
+    "scale_gradient": "gradients",
+    "ESTIMATORS": "interface",
+    "NAMES": "interface",
+    "estimate": "interface",
     "categorical_entropy": "kl",
     "categorical_kl": "kl",
     "gaussian_entropy": "kl",
     "gaussian_kl": "kl",
     "kl_balance": "kl",
+    "bernoulli_log_prob": "likelihood",
+    "unit_normal_log_prob": "likelihood",
+    "Moments": "moments",
+    "gumbel_noise": "noise",
+    "logistic_noise": "noise",
+    "uniform_noise": "noise",
+    "darn": "pathwise",
+    "gumbel_rao": "pathwise",
+    "gumbel_softmax": "pathwise",
+    "reinmax": "pathwise",
+    "slope_annealed_straight_through": "pathwise",
+    "straight_through": "pathwise",
     "lambda_return": "returns",
-    "gumbel_noise": "straight_through",
-    "gumbel_softmax": "straight_through",
-    "onehot_straight_through": "straight_through",
-    "replace_gradient": "straight_through",
-    "scale_gradient": "straight_through",
-    "uniform_noise": "straight_through",
+    "muprop": "score",
+    "nvil": "score",
+    "rloo": "score",
+    "score_function": "score",
+    "vimco": "score",
 }
-__all__ = sorted(_HOME)
+_MODULES = ("exact",)  # public as a whole: estimators.exact.quality(…)
+__all__ = sorted([*_HOME, *_MODULES])
 
 
 def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return importlib.import_module(f"{__name__}.{name}")
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from estimators import shapes
-from estimators.straight_through import scale_gradient
+from estimators.gradients import scale_gradient
 
 Divergence = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 

@@ -5,7 +5,7 @@ from typing import Any
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
-from estimators.straight_through import replace_gradient
+from estimators import replace_gradient
 
 
 class StraightThroughOneHot(tfd.OneHotCategorical):

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from estimators import gumbel_noise, onehot_straight_through
+from estimators import gumbel_noise, straight_through
 from layers.head import Head
 from layers.leading import Shape
 
@@ -50,7 +50,7 @@ class OneHotHead(Head):
 
     def sample(self, parameters: tf.Tensor, noise: tf.Tensor) -> tf.Tensor:
         """onehot(argmax(logits + g)), with the gradient of the probabilities."""
-        return onehot_straight_through(parameters, noise)
+        return straight_through(parameters, noise)
 
     def mode(self, parameters: tf.Tensor) -> tf.Tensor:
         """onehot(argmax(logits))."""

@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-from estimators import gumbel_noise, onehot_straight_through
+from estimators import gumbel_noise, straight_through
 from layers.sampler import Sampler
 
 
@@ -36,4 +36,4 @@ class OneHotStraightThrough(Sampler):
     def call(self, logits: tf.Tensor, noise: tf.Tensor | None = None) -> tf.Tensor:
         if noise is None:
             noise = gumbel_noise(tf.shape(logits), self.next_seed())
-        return onehot_straight_through(logits, noise)
+        return straight_through(logits, noise)

@@ -246,7 +246,7 @@ class RSSMCell(keras.layers.Layer):
     def sample(self, params: tf.Tensor, noise: tf.Tensor) -> tf.Tensor:
         """Samples z: straight-through one-hot, or mean + std * noise; zero noise: the mode."""
         if self.classes:
-            return estimators.onehot_straight_through(params, noise)
+            return estimators.straight_through(params, noise)
         mean, std = tf.split(params, 2, -1)
         return mean + std * noise
 

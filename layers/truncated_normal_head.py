@@ -7,8 +7,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from estimators import uniform_noise
-from estimators.straight_through import replace_gradient
+from estimators import replace_gradient, uniform_noise
 from layers.head import Head
 from layers.leading import Shape
 

@@ -17,7 +17,7 @@ def test_straight_through_gives_the_published_gradient_whatever_the_sample(noise
     logits = tf.constant(LOGITS)
     with tf.GradientTape() as tape:
         tape.watch(logits)
-        sample = estimators.onehot_straight_through(logits, noise)
+        sample = estimators.straight_through(logits, noise)
         loss = tf.reduce_sum(sample * [1.0, 2.0, 4.0])
     np.testing.assert_array_equal(sample, np.eye(3)[np.argmax(noise)])
     want = [-0.3424794, 0.1187373, 0.2237422]
@@ -31,7 +31,7 @@ def test_hard_samples_hold_nothing_but_zeros_and_ones(hard):
     if hard == "gumbel":
         sample = estimators.gumbel_softmax(logits, noise, 0.3, hard=True)
     else:
-        sample = estimators.onehot_straight_through(logits, noise)
+        sample = estimators.straight_through(logits, noise)
     assert sample.dtype == tf.float32
     np.testing.assert_array_equal(
         sample, np.eye(32)[np.argmax(logits.numpy() + noise.numpy(), -1)]
@@ -40,9 +40,7 @@ def test_hard_samples_hold_nothing_but_zeros_and_ones(hard):
 
 def test_gumbel_argmax_draws_classes_with_their_softmax_probabilities():
     noise = estimators.gumbel_noise([200_000, 3], [5, 6])
-    sample = estimators.onehot_straight_through(
-        tf.broadcast_to(LOGITS, [200_000, 3]), noise
-    )
+    sample = estimators.straight_through(tf.broadcast_to(LOGITS, [200_000, 3]), noise)
     np.testing.assert_allclose(
         tf.reduce_mean(sample, 0), softmax(LOGITS), atol=4 * 0.5 / 200_000**0.5
     )
@@ -106,7 +104,7 @@ def test_replace_gradient_keeps_the_value_and_moves_the_gradient():
     value, surrogate = tf.constant([1.0]), tf.constant([0.3])
     with tf.GradientTape() as tape:
         tape.watch([value, surrogate])
-        y = 3 * estimators.straight_through.replace_gradient(value, surrogate)
+        y = 3 * estimators.replace_gradient(value, surrogate)
     np.testing.assert_array_equal(y, [3.0])
     to_value, to_surrogate = tape.gradient(y, [value, surrogate])
     np.testing.assert_array_equal(to_value, [0.0])
@@ -115,4 +113,4 @@ def test_replace_gradient_keeps_the_value_and_moves_the_gradient():
 
 def test_noise_of_another_shape_is_refused():
     with pytest.raises(ValueError, match="noise has shape"):
-        estimators.onehot_straight_through(LOGITS, LOGITS[None])
+        estimators.straight_through(LOGITS, LOGITS[None])
