@@ -17,7 +17,6 @@ from agents import video
 from agents.event_file import EventFile, TailFile
 
 OUTPUTS = ("terminal", "tensorboard", "jsonl")
-_COUNTERS = ("env_steps", "frames", "updates", "time", "cpu_time")
 _RATES = ("fps", "updates_per_s")
 _ON_TERMINAL = ("return", "eval_return", "loss", *_RATES)
 
@@ -33,9 +32,12 @@ class Logger:
 
     When the disk is full, one warning is given, training goes on, and the lines follow when there is room again.
 
+    Models on data count updates: with `axis` 'updates' these are in the place of env_steps, and there are no frames.
+
     Args:
         logdir: The folder of the run; made if missing.
         frames_per_step: Frames per environment step (the action repeat).
+        axis: 'env_steps' or 'updates': what lines are ordered by.
         outputs: Any of 'terminal', 'tensorboard', 'jsonl'.
         budget: Environment steps of the whole run, for the percentage in the terminal line.
         echo: Prints a line; `Status.message` where there is a status line.
@@ -46,6 +48,7 @@ class Logger:
         logdir: str | os.PathLike,
         frames_per_step: int = 1,
         *,
+        axis: str = "env_steps",
         outputs: Sequence[str] = OUTPUTS,
         budget: int | None = None,
         echo: Callable[[str], None] = print,
@@ -56,6 +59,7 @@ class Logger:
         self.logdir = Path(logdir)
         self.logdir.mkdir(parents=True, exist_ok=True)
         self._frames_per_step = frames_per_step
+        self._axis = axis
         self._outputs = tuple(outputs)
         self._budget = budget
         self._echo = echo
@@ -64,7 +68,9 @@ class Logger:
         self._cpu_started = time.process_time()
         self._last: dict[str, float] = {"env_steps": 0, "updates": 0, "time": 0.0}
         self._jsonl = (
-            _MetricsFile(self.logdir / "metrics.jsonl") if "jsonl" in outputs else None
+            _MetricsFile(self.logdir / "metrics.jsonl", axis)
+            if "jsonl" in outputs
+            else None
         )
         self._events: EventFile | None = None
         self._purge_step = 0
@@ -93,9 +99,15 @@ class Logger:
         env_steps, updates = int(env_steps), int(updates)
         scalars = {key: total / n for key, (total, n) in self._metrics.items()}
         scalars = self._rates(env_steps, updates, now) | scalars
-        frames = env_steps * self._frames_per_step
-        values = (env_steps, frames, updates, round(now, 3), round(cpu, 3))
-        counters = dict(zip(_COUNTERS, values, strict=True))
+        counters: dict[str, float] = {}
+        if self._axis == "env_steps":
+            frames = env_steps * self._frames_per_step
+            counters = {"env_steps": env_steps, "frames": frames}
+        counters |= {
+            "updates": updates,
+            "time": round(now, 3),
+            "cpu_time": round(cpu, 3),
+        }
         self._metrics = {}
         self._last = {"env_steps": env_steps, "updates": updates, "time": now}
         if self._jsonl:
@@ -105,7 +117,7 @@ class Logger:
             tagged = {_tag(key): value for key, value in scalars.items()}
             self._to_events(lambda events: events.scalars(env_steps, tagged))
         if "terminal" in self._outputs:
-            self._say(_terminal_line(counters | scalars, self._budget))
+            self._say(_terminal_line(counters | scalars, self._axis, self._budget))
 
     def video(self, name: str, frames: np.ndarray, env_steps: int) -> None:
         """Writes logdir/videos/<name>-<env_steps>.mp4 (.gif without imageio-ffmpeg), and to TensorBoard's images.
@@ -165,8 +177,10 @@ class Logger:
         steps, seconds = env_steps - self._last["env_steps"], now - self._last["time"]
         if steps <= 0 or seconds <= 0:
             return {}
-        rates = (steps * self._frames_per_step, updates - self._last["updates"])
-        return {key: rate / seconds for key, rate in zip(_RATES, rates, strict=True)}
+        rates = {"updates_per_s": (updates - self._last["updates"]) / seconds}
+        if self._axis == "env_steps":
+            rates = {"fps": steps * self._frames_per_step / seconds} | rates
+        return rates
 
     def _to_events(self, add: Callable[[EventFile], None]) -> None:
         events = self._events = self._events or EventFile(self.logdir, self._purge_step)
@@ -198,18 +212,19 @@ class Logger:
 
 
 class _MetricsFile:
-    """metrics.jsonl, kept in order of strictly rising env_steps."""
+    """metrics.jsonl, kept in order of strictly rising steps of its axis."""
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Path, axis: str):
         self.path = path
+        self._axis = axis
         self._last: dict[str, Any] | None = None
         self.cut()
 
     def write(self, record: dict[str, Any]) -> None:
-        step = record["env_steps"]
-        if self._last and self._last["env_steps"] > step:
+        step = record[self._axis]
+        if self._last and self._last[self._axis] > step:
             self.cut(step)
-        if self._last and self._last["env_steps"] == step:
+        if self._last and self._last[self._axis] == step:
             merged = self._last | record
             self._file.replace_last(_line(self._last), _line(merged))
             self._last = merged
@@ -221,7 +236,7 @@ class _MetricsFile:
     def cut(self, step: float = math.inf) -> None:
         """Keeps the records up to `step`; half-written lines and those out of order go too."""
         content = self.path.read_bytes() if self.path.exists() else b""
-        records = [r for r in _records(content) if r["env_steps"] <= step]
+        records = [r for r in _records(content) if _step(r) <= step]
         kept = b"".join(map(_line, records))
         if content.startswith(kept):
             if len(content) > len(kept):
@@ -235,7 +250,7 @@ class _MetricsFile:
 
 
 def read_metrics(path: str | os.PathLike) -> list[dict[str, Any]]:
-    """Returns the records of a metrics.jsonl in order of strictly rising env_steps, damaged lines left out."""
+    """Returns the records of a metrics.jsonl in order of strictly rising steps, damaged lines left out."""
     return _records(Path(path).read_bytes())
 
 
@@ -243,7 +258,7 @@ def _records(content: bytes) -> list[dict[str, Any]]:
     records: list[dict[str, Any]] = []
     for line in content.splitlines(keepends=True):
         record = _parse(line)
-        if record and (not records or record["env_steps"] > records[-1]["env_steps"]):
+        if record and (not records or _step(record) > _step(records[-1])):
             records.append(record)
     return records
 
@@ -253,8 +268,13 @@ def _parse(line: bytes) -> dict[str, Any] | None:
         record = json.loads(line) if line.endswith(b"\n") else None
     except ValueError:
         return None
-    whole = isinstance(record, dict) and isinstance(record.get("env_steps"), int)
+    whole = isinstance(record, dict) and isinstance(_step(record), int)
     return record if whole else None
+
+
+def _step(record: Mapping[str, Any]) -> Any:
+    """Environment steps of an agent, updates of a model."""
+    return record.get("env_steps", record.get("updates"))
 
 
 def _line(record: Mapping[str, Any]) -> bytes:
@@ -275,9 +295,9 @@ def _tag(key: str) -> str:
     return f"{section}/{key}"
 
 
-def _terminal_line(record: Mapping[str, Any], budget: int | None) -> str:
-    done = f" ({record['env_steps'] / budget:.0%})" if budget else ""
-    parts = [f"env_steps {record['env_steps']:,}{done}"]
+def _terminal_line(record: Mapping[str, Any], axis: str, budget: int | None) -> str:
+    done = f" ({record[axis] / budget:.0%})" if budget else ""
+    parts = [f"{axis} {record[axis]:,}{done}"]
     parts += [f"{key} {_short(record[key])}" for key in _keys_shown(record)]
     return "  ".join(parts)
 

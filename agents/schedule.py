@@ -1,12 +1,16 @@
-"""Values that change with the environment step, written as short strings in a config.
+"""Values that change with the step, written as short strings in a config.
 
     0.001                           the same value for ever
     linear(initial, final, steps)   initial + (final - initial) m,  m = min(step / steps, 1)
     warmup(steps, value)            value m
     exp(initial, final, half_life)  final + (initial - final) 0.5^(step / half_life)
     horizon(initial, final, steps)  1 - 1 / h,  h = initial + (final - initial) m
+    anneal(rate, floor, every)      max(floor, exp(-rate step)), changed every so many steps
+    cosine(initial, final, steps)   final + (initial - final) (1 + cos(pi m)) / 2
+    slope(every, rate, maximum)     min(maximum, 1 + rate floor(step / every))
 
-`horizon` gives a discount factor whose horizon h grows linearly: horizon(10, 100, 100) rises from 0.9 to 0.99.
+Agents count environment steps, models on data updates. `horizon` gives a discount factor whose horizon h grows
+linearly: horizon(10, 100, 100) rises from 0.9 to 0.99. The last three are those of `estimators.annealing`.
 """
 
 import dataclasses
@@ -14,6 +18,8 @@ import difflib
 import math
 import re
 from collections.abc import Callable, Mapping
+
+from estimators import annealing
 
 
 def _constant(step: int, value: float) -> float:
@@ -37,22 +43,37 @@ def _horizon(step: int, initial: float, final: float, steps: float) -> float:
     return 1 - 1 / _linear(step, initial, final, steps)
 
 
+def _anneal(step: int, rate: float, floor: float, every: float) -> float:
+    return annealing.ExponentialFloor(rate, floor, int(every))(step)
+
+
+def _cosine(step: int, initial: float, final: float, steps: float) -> float:
+    return annealing.Cosine(initial, final, int(steps))(step)
+
+
+def _slope(step: int, every: float, rate: float, maximum: float) -> float:
+    return annealing.Slope(int(every), rate, maximum)(step)
+
+
 _FORMULAS: Mapping[str, tuple[Callable[..., float], tuple[str, ...]]] = {
     "constant": (_constant, ("value",)),
     "linear": (_linear, ("initial", "final", "steps")),
     "warmup": (_warmup, ("steps", "value")),
     "exp": (_exp, ("initial", "final", "half_life")),
     "horizon": (_horizon, ("initial", "final", "steps")),
+    "anneal": (_anneal, ("rate", "floor", "every")),
+    "cosine": (_cosine, ("initial", "final", "steps")),
+    "slope": (_slope, ("every", "rate", "maximum")),
 }
 _USAGE = ", ".join(f"{name}({', '.join(_FORMULAS[name][1])})" for name in _FORMULAS)
 
 
 @dataclasses.dataclass(frozen=True)
 class Schedule:
-    """A value as a function of the environment step; `str(schedule)` parses back to the same schedule.
+    """A value as a function of the step; `str(schedule)` parses back to the same schedule.
 
     Attributes:
-        name: One of constant, linear, warmup, exp, horizon.
+        name: One of the names above, or constant.
         args: The numbers in the brackets.
     """
 
@@ -60,7 +81,7 @@ class Schedule:
     args: tuple[float, ...]
 
     def __call__(self, step: int) -> float:
-        """Returns the value at environment step `step`."""
+        """Returns the value at a step."""
         return float(_FORMULAS[self.name][0](step, *self.args))
 
     def __repr__(self) -> str:
@@ -115,9 +136,9 @@ def _check_ranges(name: str, args: Mapping[str, float], value: object) -> None:
     for key, number in args.items():
         if not math.isfinite(number):
             raise ValueError(f"{value!r}: {key} is {number}, expected a finite number.")
-        if key in ("steps", "half_life") and number <= 0:
+        if key in ("steps", "half_life", "every") and number <= 0:
             raise ValueError(
-                f"{value!r}: {key} is {number:g}, expected more than 0 environment steps."
+                f"{value!r}: {key} is {number:g}, expected more than 0 steps."
             )
         if name == "horizon" and number < 1:
             raise ValueError(

@@ -61,7 +61,7 @@ class Status:
 
     A plain line comes every 30 seconds at most, and when a phase begins that was not announced in the last 5.
 
-    with Status(budget_env_steps=50_000) as status:
+    with Status(budget=50_000) as status:
         status.phase("filling replay", total=2_500)
         status.update(env_steps, updates, ret)   # ret where an episode ended
         status.phase("training")
@@ -70,8 +70,9 @@ class Status:
     after an evaluation) goes on where it was.
 
     Args:
-        budget_env_steps: Environment steps at which the run ends.
-        frames_per_step: Frames per environment step, for fps.
+        budget: Environment steps, or updates of a model, at which the run ends.
+        frames_per_step: Frames per environment step, for fps; 0 for a model, which makes updates only.
+        score: What is shown as the mean of the last few.
         stream: Where to draw; a terminal gets the moving line.
         clock: Returns seconds.
 
@@ -81,12 +82,14 @@ class Status:
 
     def __init__(
         self,
-        budget_env_steps: int,
+        budget: int,
         frames_per_step: int = 1,
+        score: str = "return",
         stream: TextIO | None = None,
         clock: Callable[[], float] = time.monotonic,
     ):
-        self._budget = budget_env_steps
+        self._budget = budget
+        self._score = score
         self._frames_per_step = frames_per_step
         self._stream = sys.stderr if stream is None else stream
         self._clock = clock
@@ -172,7 +175,7 @@ class Status:
         Args:
             env_steps: Environment steps made.
             updates: Updates made.
-            ret: The return of an episode that just ended.
+            ret: The return of an episode that just ended, or another score.
             done: Progress of a phase that is not counted in env_steps (episodes evaluated).
         """
         with self._lock:
@@ -224,13 +227,15 @@ class Status:
         if fraction is None:
             parts.append(_duration(self._clock() - self._phase_start))
         if self._returns:
-            parts.append(f"return {sum(self._returns) / len(self._returns):.4g}")
+            parts.append(f"{self._score} {sum(self._returns) / len(self._returns):.4g}")
         if speeds and self.name in _COUNTED:
-            parts.append(f"{_number(speeds[1] * self._frames_per_step)} fps")
+            if self._frames_per_step:
+                parts.append(f"{_number(speeds[1] * self._frames_per_step)} fps")
             if self._updates:
                 parts.append(f"{_number(speeds[2])} updates/s")
         if self._env_steps:
-            parts.append(f"{self._env_steps:,} env_steps")
+            unit = "env_steps" if self._frames_per_step else "updates"
+            parts.append(f"{self._env_steps:,} {unit}")
         return parts
 
     def _eta(self, speeds: tuple[float, ...] | None) -> str:

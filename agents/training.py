@@ -1,19 +1,15 @@
 """Training runs: environments, agent, logger and checkpoints around the driver."""
 
 import contextlib
-import os
 import pathlib
 import shlex
-import shutil
-import signal
-import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from agents import checkpoint, command, driver, registry, score, video
+from agents import checkpoint, command, driver, logdir, process, registry, score, video
 from agents import config as config_lib
 from agents.api import Agent, Tree, VectorEnv
 from agents.every import Every
@@ -55,7 +51,7 @@ def train(settings: Settings) -> Agent:
     with checkpoint.lock(logdir), Status(settings.run.env_steps) as status:
         run = Run(settings, status)
         try:
-            with _stop_on_signals(run):
+            with process.stop_on_signals(run.stop):
                 run.train()
         finally:
             run.close()
@@ -159,9 +155,9 @@ class Run:
             f"\n{'Finished' if done else 'Stopped'} at step {self.agent.env_steps:,}."
         )
         if not done:
-            print(f"  resume    {_command()}")
-        print(f"  evaluate  {_python()} -m launch.evaluate --logdir={logdir}")
-        print(f"  plot      {_python()} -m launch.plot --logdirs={logdir}")
+            print(f"  resume    {process.command()}")
+        print(f"  evaluate  {process.python()} -m launch.evaluate --logdir={logdir}")
+        print(f"  plot      {process.python()} -m launch.plot --logdirs={logdir}")
         print(f"  videos    {self.settings.logdir / 'videos'}")
         self._say_what_replay_takes(done)
 
@@ -175,7 +171,7 @@ class Run:
             return
         folder = shlex.quote(str(self.settings.logdir / "replay"))
         print(f"{size}, needed only to train on; what frees it:  rm -r {folder}")
-        print(f"  disk      {_python()} -m launch.doctor --disk")
+        print(f"  disk      {process.python()} -m launch.doctor --disk")
 
     def _on_event(self, event: driver.Event) -> None:
         agent, config = self.agent, self.config
@@ -305,14 +301,14 @@ class Run:
         content = registry.describe(self.agent, **_identity(self.settings))
         content["command"] = command.of_run(content)
         content |= score.origin(before.get("commit", ""))
-        return content | {"device": _device()}
+        return content | {"device": process.device()}
 
     def _introduce(self) -> None:
         config, agent = self.config, self.agent
         lines = [
             f"{self.settings.agent} on {config.env}, preset {self.settings.preset or 'default'}"
             + "".join(f", {name}" for name in self.settings.ablate),
-            f"  {agent.parameters / 1e6:.2f} M parameters, {agent.config.precision}, {_device()}",
+            f"  {agent.parameters / 1e6:.2f} M parameters, {agent.config.precision}, {process.device()}",
             f"  {config.env_steps:,} steps ({config.env_steps * self.envs.frames_per_step:,} frames), "
             f"{config.num_envs} environment(s), seed {config.seed}",
             f"  replay up to {agent.replay_bytes() / 1e9:.2f} GB on disk; logdir {self.settings.logdir}",
@@ -330,44 +326,11 @@ def _identity(settings: Settings) -> Tree:
 
 def _prepare(settings: Settings) -> pathlib.Path:
     """Returns the logdir, made and writable, empty or with a run of the same settings."""
-    logdir = settings.logdir
-    _check_writable(logdir)
-    if settings.fresh:
-        _remove_run(logdir)
-    if (logdir / "config.json").exists():
-        _refuse_other(registry.read_config(logdir), settings)
-    return logdir
-
-
-def _check_writable(logdir: pathlib.Path) -> None:
-    probe = logdir / ".writable"
-    try:
-        logdir.mkdir(parents=True, exist_ok=True)
-        probe.write_bytes(bytes(4096))
-    except OSError as error:
-        text = checkpoint.write_error(logdir, error).strerror
-        raise OSError(f"{text}, or give another --logdir") from error
-    finally:
-        with contextlib.suppress(OSError):
-            probe.unlink()
-
-
-_WRITTEN = (
-    "config.json",
-    "metrics.jsonl",
-    "events.out.tfevents.*",
-    "not_finite_batch.npz",
-)
-
-
-def _remove_run(logdir: pathlib.Path) -> None:
-    """Removes what a run wrote, and nothing else."""
-    with checkpoint.lock(logdir):
-        for name in ("checkpoints", "replay", "videos"):
-            shutil.rmtree(logdir / name, ignore_errors=True)
-        for pattern in _WRITTEN:
-            for path in logdir.glob(pattern):
-                path.unlink()
+    path = settings.logdir
+    logdir.prepare(path, settings.fresh)
+    if (path / "config.json").exists():
+        _refuse_other(registry.read_config(path), settings)
+    return path
 
 
 def _refuse_other(saved: Tree, settings: Settings) -> None:
@@ -377,61 +340,9 @@ def _refuse_other(saved: Tree, settings: Settings) -> None:
     there = {"agent": saved.get("agent")} | saved.get("run", {}) | saved["config"]
     if now.get("precision") == "auto":
         now["precision"] = there.get("precision")
-    free = FREE_TO_CHANGE
-    differing = config_lib.differing(
-        {key: value for key, value in there.items() if key not in free},
-        {key: value for key, value in now.items() if key not in free},
-    )
-    if differing:
-        raise ValueError(
-            f"{settings.logdir} holds another run: {'; '.join(differing)}. "
-            "Give another --logdir, the same settings, or --fresh to start over in it"
-        )
-
-
-@contextlib.contextmanager
-def _stop_on_signals(run: Run) -> Iterator[None]:
-    """Lets SIGINT and SIGTERM end the run after a save; in threads other than the main one nothing changes."""
-    handlers = {}
-    try:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            handlers[number] = signal.signal(number, run.stop)
-    except ValueError:
-        handlers = {}
-    try:
-        yield
-    finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
-
-
-def _python() -> str:
-    """Returns what to type for this Python: 'python' where that is it, else its path from here."""
-    found = shutil.which("python")
-    if found and os.path.abspath(found) == sys.executable:
-        return "python"
-    path = os.path.relpath(sys.executable)
-    return shlex.quote(sys.executable if path.startswith("..") else path)
-
-
-def _command() -> str:
-    """Returns the command that goes on with what this process did; --fresh would start over."""
-    spec = getattr(sys.modules["__main__"], "__spec__", None)
-    start = f"{_python()} -m {spec.name}" if spec else f"{_python()} {sys.argv[0]}"
-    fresh = ("-fresh", "--fresh", "--fresh=true", "--fresh=True")
-    arguments = [argument for argument in sys.argv[1:] if argument not in fresh]
-    return shlex.join([*start.split(), *arguments])
+    logdir.refuse_other(settings.logdir, there, now, FREE_TO_CHANGE)
 
 
 def _segment_seed(seed: int, env_steps: int) -> int:
     """Returns the seed of the environments after the save at a step."""
     return int(np.random.SeedSequence([seed, env_steps]).generate_state(1)[0] >> 1)
-
-
-def _device() -> str:
-    import tensorflow as tf
-
-    gpus = tf.config.list_physical_devices("GPU")
-    if not gpus:
-        return "no GPU, on the CPU"
-    return tf.config.experimental.get_device_details(gpus[0]).get("device_name", "GPU")

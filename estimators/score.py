@@ -155,7 +155,7 @@ def vimco(
     z, f = _several(logits, cost, seed, kind, samples)
     weights = tf.stop_gradient(-f)
     if mean == "geometric":
-        bound, without = tfp.vi.csiszar_vimco_helper(weights)
+        without, bound = tfp.stats.log_soomean_exp(weights, 0)
     else:
         bound = tf.reduce_logsumexp(weights, 0) - tf.math.log(float(samples))
         without = _log_mean_of_others(weights, samples)

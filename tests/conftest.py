@@ -8,6 +8,8 @@ from types import ModuleType
 
 import pytest
 
+from tests import digits
+
 # Two threads each: fixed counts make results repeat bit for bit on one machine type, and suit two cores.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "2")
@@ -22,6 +24,14 @@ os.environ["KERAS_BACKEND"] = "tensorflow"
 def logdir(tmp_path: Path) -> Path:
     """A folder for one run, which does not exist yet."""
     return tmp_path / "run"
+
+
+@pytest.fixture(scope="session")
+def mnist_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the four files of MNIST, but of 1200 and 200 digits drawn with a font; only read it."""
+    folder = tmp_path_factory.mktemp("mnist")
+    digits.write(folder, 1200, 200)
+    return folder
 
 
 @pytest.fixture(scope="session")

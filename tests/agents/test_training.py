@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from agents import registry, training
+from agents import process, registry, training
 from agents.checkpoint import Checkpoints
 from agents.logger import read_metrics
 from agents.training import FREE_TO_CHANGE, RunConfig
@@ -214,7 +214,7 @@ def test_the_command_that_resumes_does_not_start_over(
 ) -> None:
     line = ["x.py", "--logdir=a run", "--fresh", "--entropy_scale=linear(1,0,9)"]
     monkeypatch.setattr("sys.argv", line)
-    command = training._command()
+    command = process.command()
     assert command.endswith(" '--logdir=a run' '--entropy_scale=linear(1,0,9)'")
 
 

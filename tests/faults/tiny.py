@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from agents import registry, training
+from agents import process, registry, training
 from agents.config import option
 from agents.off_policy import OffPolicyAgent
 from envs import counting
@@ -145,7 +145,7 @@ def train(logdir: Any, **overrides: Any) -> Any:
 def install(patch: Any = setattr) -> None:
     """Makes the agent known in this process."""
     patch(registry, "entry", entry)
-    patch(training, "_device", lambda: "no device")
+    patch(process, "device", lambda: "no device")
 
 
 def main() -> None:

@@ -1,0 +1,317 @@
+"""Runs of models on data: batches, logger, checkpoints and the last evaluation around `Model.updates_on`."""
+
+import dataclasses
+import json
+import pathlib
+import shlex
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from agents import checkpoint, logdir, process, registry, score
+from agents import config as config_lib
+from agents.api import Tree
+from agents.config import option
+from agents.datasets import BinarizedMnist
+from agents.every import Every
+from agents.logger import Logger
+from agents.model import Model
+from agents.status import Status
+from agents.version import VERSION
+
+AT_ONCE = 50  # updates per call of the compiled loop
+
+
+@dataclasses.dataclass(frozen=True)
+class FitConfig:
+    """A run of a model, whatever the model."""
+
+    logdir: str = option("", "Where it lies; empty: runs/MODEL/…/seedN.")
+    data_dir: str = option(
+        "", "The folder of the data's files; empty: Keras's download and its cache."
+    )
+    seed: int = option(0, "Seeds weights, batches and samples.")
+    updates: int = option(100_000, "Updates of the whole run.", low=1)
+    eval_every: int = option(
+        25_000, "Updates between evaluations on validation images; 0 for none."
+    )
+    valid_samples: int = option(
+        100, "Samples per image of these evaluations, m.", low=1
+    )
+    eval_samples: int = option(
+        1000, "Samples per image of the last evaluation, m.", low=1
+    )
+    log_every: int = option(1_000, "Updates between lines of metrics.jsonl.", low=1)
+    save_every: int = option(10_000, "Updates between checkpoints.", low=1)
+    minutes: float = option(0.0, "Stop after so many minutes, after a save; 0: never.")
+
+
+FREE_TO_CHANGE = {
+    "data_dir",
+    "eval_every",
+    "log_every",
+    "logdir",
+    "minutes",
+    "save_every",
+    "updates",
+    "valid_samples",
+}
+
+
+class Fit(NamedTuple):
+    """A run, resolved."""
+
+    model: str
+    run: FitConfig
+    config: Any
+    fresh: bool = False
+
+
+def fit(
+    settings: Fit,
+    data: BinarizedMnist,
+    build: Callable[[Any, np.ndarray, int], Model],
+) -> Model:
+    """Trains until `updates`, or until asked to stop, and evaluates; resumes what lies in the logdir.
+
+    Batches are consecutive parts of a new shuffle of the training images per epoch, a pure function of (seed, update).
+    The result of the last evaluation, on the test images, is results.json in the logdir; a run that has it does
+    nothing. SIGINT and SIGTERM end a run after a save; the same settings resume it.
+
+    Args:
+        settings: The resolved settings; `run.logdir` is not empty.
+        data: The images.
+        build: (config, mean of the training images, seed) -> the model.
+
+    Raises:
+        ValueError: If the logdir holds a run with other settings; names the differing ones.
+        checkpoint.LogdirInUse: If another process trains there.
+        ArithmeticError: If the loss is not finite; the run keeps its last checkpoint.
+    """
+    path = pathlib.Path(settings.run.logdir)
+    logdir.prepare(path, settings.fresh)
+    _refuse_other(path, settings)
+    with (
+        checkpoint.lock(path),
+        Status(settings.run.updates, frames_per_step=0, score="loss") as status,
+    ):
+        run = _Run(settings, data, build, status)
+        with process.stop_on_signals(run.stop):
+            run.train()
+            run.finish()
+    run.farewell()
+    if run.stopped_by:
+        raise SystemExit(128 + run.stopped_by)
+    return run.model
+
+
+class _Run:
+    def __init__(
+        self,
+        settings: Fit,
+        data: BinarizedMnist,
+        build: Callable[[Any, np.ndarray, int], Model],
+        status: Status,
+    ):
+        self.settings, self.run, self._data = settings, settings.run, data
+        self._status = status
+        self.stopped_by = 0
+        self._path = pathlib.Path(self.run.logdir)
+        status.phase("building")
+        mean = data.train.mean(0, dtype=np.float64).astype(np.float32)
+        self.model = build(settings.config, mean, self.run.seed)
+        self._checkpoints = checkpoint.Checkpoints(
+            self._path / "checkpoints", report=status.message
+        )
+        self._logger = Logger(
+            self._path,
+            axis="updates",
+            outputs=("tensorboard", "jsonl"),
+            echo=status.message,
+        )
+        self._should_log = Every(self.run.log_every)
+        self._should_evaluate = Every(self.run.eval_every)
+        step = self._checkpoints.restore(self._restore)
+        if step is not None:
+            status.message(f"resuming at update {step:,}")
+        registry.write_config(self._path, self._description())
+
+    def stop(self, number: int, _: Any = None) -> None:
+        """Asks the run to end: it saves and returns."""
+        self._status.message("stopping: one save, then done")
+        self.stopped_by = number
+
+    def train(self) -> None:
+        """Makes updates; a stop or the end is preceded by a save."""
+        model, run = self.model, self.run
+        started, should_save = time.monotonic(), Every(run.save_every)
+        should_save(model.updates)
+        while model.updates < run.updates and not self._ends(started):
+            self._phase("training")
+            count = min(AT_ONCE, run.updates - model.updates)
+            metrics = model.updates_on(self._batches(model.updates, count))
+            self._check(metrics)
+            self._logger.add(metrics)
+            self._status.update(model.updates, model.updates, metrics["loss"])
+            if self._should_evaluate(model.updates) and model.updates < run.updates:
+                self._validate()
+            if self._should_log(model.updates) or model.updates >= run.updates:
+                self._logger.write(model.updates, model.updates)
+            if should_save(model.updates) or model.updates >= run.updates:
+                self._save()
+        if model.updates < run.updates:
+            self._save()
+
+    def finish(self) -> None:
+        """Evaluates a run that is done on validation and test images, and writes results.json."""
+        target = self._path / "results.json"
+        if self.model.updates < self.run.updates or self.stopped_by:
+            return
+        if target.exists():
+            return
+        results: dict[str, Any] = {
+            "updates": self.model.updates,
+            "samples": self.run.eval_samples,
+            "data": self._data.source,
+        }
+        splits = {"valid": self._data.valid, "test": self._data.test}
+        samples = {"valid": self.run.valid_samples, "test": self.run.eval_samples}
+        for name, images in splits.items():
+            found = self._evaluate(name, images, samples[name])
+            results |= {f"{name}_{key}": value for key, value in found.items()}
+        last = self._logger.get_state()
+        results |= {"wall_hours": last["time"] / 3600}
+        results |= {"cpu_hours": last["cpu_time"] / 3600}
+        self._logger.add({f"valid_{k}": results[f"valid_{k}"] for k in found})
+        self._logger.write(self.model.updates, self.model.updates)
+        draft = target.with_suffix(".tmp")
+        draft.write_text(json.dumps(results, indent=2) + "\n")
+        draft.replace(target)
+
+    def farewell(self) -> None:
+        """Prints the result, or what to do next."""
+        done = self.model.updates >= self.run.updates
+        print(
+            f"\n{'Finished' if done else 'Stopped'} at update {self.model.updates:,}."
+        )
+        if not done:
+            print(f"  resume    {process.command()}")
+            return
+        target = self._path / "results.json"
+        if target.exists():
+            results = json.loads(target.read_text())
+            print(
+                f"  test      {results['test_nll']:.2f} nats with m = {results['samples']:,}, "
+                f"{results['test_nll_1']:.2f} with one sample"
+            )
+        path = shlex.quote(str(self._path))
+        print(f"  plot      {process.python()} -m launch.plot --logdirs={path}")
+
+    def _batches(self, start: int, count: int) -> np.ndarray:
+        """[count, B, ...] uint8: the batches of the updates from `start` on."""
+        chosen = list(self._indices(start, count))
+        return self._data.train[np.stack(chosen)]
+
+    def _indices(self, start: int, count: int) -> Iterator[np.ndarray]:
+        size, images = self.settings.config.batch_size, len(self._data.train)
+        per_epoch = max(images // size, 1)
+        order, epoch = np.zeros(0, np.int64), -1
+        for update in range(start, start + count):
+            if update // per_epoch != epoch:
+                epoch = update // per_epoch
+                rng = np.random.default_rng([self.run.seed, epoch])
+                order = rng.permutation(images)
+            first = update % per_epoch * size
+            yield order[first : first + size]
+
+    def _validate(self) -> None:
+        found = self._evaluate("valid", self._data.valid, self.run.valid_samples)
+        self._logger.add({f"valid_{key}": value for key, value in found.items()})
+
+    def _evaluate(self, name: str, images: np.ndarray, samples: int) -> Mapping:
+        self._phase("evaluating", len(images))
+        updates = self.model.updates
+        return self.model.evaluate(
+            images,
+            samples,
+            lambda done: self._status.update(updates, updates, done=done),
+        )
+
+    def _phase(self, name: str, total: float | None = None) -> None:
+        if self._status.name != name:
+            self._status.phase(name, total)
+
+    def _ends(self, started: float) -> bool:
+        minutes = (time.monotonic() - started) / 60
+        return bool(self.stopped_by) or 0 < self.run.minutes <= minutes
+
+    def _check(self, metrics: Mapping[str, float]) -> None:
+        wrong = [name for name, value in metrics.items() if not np.isfinite(value)]
+        if wrong:
+            raise ArithmeticError(
+                f"{', '.join(wrong)} is not finite near update {self.model.updates:,}; {self._path} keeps the "
+                "checkpoint before it. Try a lower --learning_rate"
+            )
+
+    def _save(self) -> None:
+        self._phase("saving")
+        tree = {
+            "model": self.model.get_state(),
+            "logger": self._logger.get_state(),
+            "triggers": [
+                every.get_state() for every in (self._should_log, self._should_evaluate)
+            ],
+        }
+        self._checkpoints.save(self.model.updates, tree)
+
+    def _restore(self, tree: Tree) -> None:
+        self.model.set_state(tree["model"])
+        self._logger.set_state(tree["logger"])
+        for every, state in zip(
+            (self._should_log, self._should_evaluate), tree["triggers"], strict=True
+        ):
+            every.set_state(state)
+
+    def _description(self) -> Tree:
+        return _identity(self.settings) | {
+            "zoo": VERSION,
+            "data": self._data.source,
+            "command": process.command(),
+            "device": process.device(),
+            **score.origin(_read(self._path).get("commit", "")),
+        }
+
+
+def _identity(settings: Fit) -> Tree:
+    return {
+        "model": settings.model,
+        "run": config_lib.to_json(settings.run),
+        "config": config_lib.to_json(settings.config),
+    }
+
+
+def _read(path: pathlib.Path) -> Tree:
+    """config.json, or nothing."""
+    file = path / "config.json"
+    if not file.exists():
+        return {}
+    try:
+        return json.loads(file.read_text())
+    except ValueError:
+        raise checkpoint.DamagedError(
+            f"{file} is damaged. Use a new logdir, or start over in this one with --fresh"
+        ) from None
+
+
+def _refuse_other(path: pathlib.Path, settings: Fit) -> None:
+    saved = _read(path)
+    if not saved:
+        return
+    there = {"model": saved.get("model")} | saved.get("run", {}) | saved["config"]
+    now = _identity(settings)
+    now = {"model": settings.model} | now["run"] | now["config"]
+    logdir.refuse_other(path, there, now, FREE_TO_CHANGE)
+    if settings.run.updates > saved["run"]["updates"]:
+        (path / "results.json").unlink(missing_ok=True)
