@@ -11,7 +11,7 @@ CATCH = tests/learning/test_catch.py::test_dreamerv2_learns_catch_where_chance_s
 FITS = import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
 
 .DEFAULT_GOAL = help
-.PHONY: help install demo pong test learning check differences notebooks constraints clean
+.PHONY: help install demo pong test learning check differences estimators notebooks constraints clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -37,6 +37,10 @@ check: $(READY) ## Check style and types
 
 differences: $(READY) ## Write docs/differences.md from the comments of the code
 	@$(RUN) docs/differences.py
+
+estimators: $(READY) ## Measure all gradient estimators, in five minutes, for estimators/README.md
+	@$(RUN) -m launch.estimators --draws=1000000 --output=scores/estimators/toys
+	@$(RUN) docs/estimator_table.py
 
 notebooks: $(READY) ## Run the notebooks' scripts and write docs/notebooks/*.ipynb, in a few minutes
 	@$(RUN) docs/build_notebooks.py

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
+import imageio.v3 as imageio
 import numpy as np
 
 from agents import checkpoint, logdir, process, registry, score
@@ -18,9 +19,11 @@ from agents.datasets import BinarizedMnist
 from agents.every import Every
 from agents.logger import Logger
 from agents.model import Model
+from agents.off_policy import NonFiniteError
 from agents.status import Status
 from agents.version import VERSION
 
+SHOWN = 12  # test images in pictures
 AT_ONCE = 50  # updates per call of the compiled loop
 
 
@@ -88,7 +91,7 @@ def fit(
     Raises:
         ValueError: If the logdir holds a run with other settings; names the differing ones.
         checkpoint.LogdirInUse: If another process trains there.
-        ArithmeticError: If the loss is not finite; the run keeps its last checkpoint.
+        NonFiniteError: If the loss is not finite; the run keeps its last checkpoint, and results.json says so.
     """
     path = pathlib.Path(settings.run.logdir)
     logdir.prepare(path, settings.fresh)
@@ -171,11 +174,7 @@ class _Run:
             return
         if target.exists():
             return
-        results: dict[str, Any] = {
-            "updates": self.model.updates,
-            "samples": self.run.eval_samples,
-            "data": self._data.source,
-        }
+        results: dict[str, Any] = {"samples": self.run.eval_samples}
         splits = {"valid": self._data.valid, "test": self._data.test}
         samples = {"valid": self.run.valid_samples, "test": self.run.eval_samples}
         for name, images in splits.items():
@@ -186,9 +185,26 @@ class _Run:
         results |= {"cpu_hours": last["cpu_time"] / 3600}
         self._logger.add({f"valid_{k}": results[f"valid_{k}"] for k in found})
         self._logger.write(self.model.updates, self.model.updates)
-        draft = target.with_suffix(".tmp")
-        draft.write_text(json.dumps(results, indent=2) + "\n")
-        draft.replace(target)
+        self._draw()
+        self._write(results)
+
+    def _draw(self) -> None:
+        """Writes pictures of some test images, three times their size."""
+        rng = np.random.default_rng(self.run.seed)
+        some = rng.permutation(len(self._data.test))[:SHOWN]
+        for name, page in self.model.pictures(self._data.test[some]).items():
+            path = self._path / "pictures" / f"{name}.png"
+            path.parent.mkdir(exist_ok=True)
+            imageio.imwrite(path, page.repeat(3, 0).repeat(3, 1))
+
+    def _write(self, results: Mapping[str, Any]) -> None:
+        """Writes results.json in one piece."""
+        content = {"updates": self.model.updates, "data": self._data.source} | dict(
+            results
+        )
+        draft = self._path / ".results.json"
+        draft.write_text(json.dumps(content, indent=2) + "\n")
+        draft.replace(self._path / "results.json")
 
     def farewell(self) -> None:
         """Prints the result, or what to do next."""
@@ -207,6 +223,7 @@ class _Run:
                 f"{results['test_nll_1']:.2f} with one sample"
             )
         path = shlex.quote(str(self._path))
+        print(f"  pictures  {self._path / 'pictures'}")
         print(f"  plot      {process.python()} -m launch.plot --logdirs={path}")
 
     def _batches(self, start: int, count: int) -> np.ndarray:
@@ -250,7 +267,8 @@ class _Run:
     def _check(self, metrics: Mapping[str, float]) -> None:
         wrong = [name for name, value in metrics.items() if not np.isfinite(value)]
         if wrong:
-            raise ArithmeticError(
+            self._write({"diverged": True})
+            raise NonFiniteError(
                 f"{', '.join(wrong)} is not finite near update {self.model.updates:,}; {self._path} keeps the "
                 "checkpoint before it. Try a lower --learning_rate"
             )

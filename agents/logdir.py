@@ -14,6 +14,7 @@ _WRITTEN = (
     "metrics.jsonl",
     "events.out.tfevents.*",
     "not_finite_batch.npz",
+    "results.json",
 )
 
 
@@ -67,7 +68,7 @@ def _check_writable(logdir: pathlib.Path) -> None:
 def _remove_run(logdir: pathlib.Path) -> None:
     """Removes what a run wrote, and nothing else."""
     with checkpoint.lock(logdir):
-        for name in ("checkpoints", "replay", "videos"):
+        for name in ("checkpoints", "pictures", "replay", "videos"):
             shutil.rmtree(logdir / name, ignore_errors=True)
         for pattern in _WRITTEN:
             for path in logdir.glob(pattern):

@@ -44,6 +44,10 @@ class Model(abc.ABC):
     ) -> Metrics:
         """Returns metrics of images [N, ...] uint8 that it was not trained on."""
 
+    def pictures(self, images: np.ndarray) -> dict[str, np.ndarray]:
+        """Returns pictures [H, W] or [H, W, 3] uint8 by name, of what it makes of images [N, ...] uint8."""
+        return {}
+
     def update(self, batch: np.ndarray) -> Metrics:
         """Makes one update on images [B, ...] uint8; returns `loss` and its parts."""
         return self.updates_on(batch[None])

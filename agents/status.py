@@ -72,9 +72,9 @@ class Status:
     Args:
         budget: Environment steps, or updates of a model, at which the run ends.
         frames_per_step: Frames per environment step, for fps; 0 for a model, which makes updates only.
-        score: What is shown as the mean of the last few.
         stream: Where to draw; a terminal gets the moving line.
         clock: Returns seconds.
+        score: What is shown as the mean of the last few.
 
     Attributes:
         name: The phase that is running.
@@ -84,9 +84,9 @@ class Status:
         self,
         budget: int,
         frames_per_step: int = 1,
-        score: str = "return",
         stream: TextIO | None = None,
         clock: Callable[[], float] = time.monotonic,
+        score: str = "return",
     ):
         self._budget = budget
         self._score = score
@@ -225,7 +225,7 @@ class Status:
         fraction = self._fraction()
         parts = [f"{fraction:4.0%}", self._eta(speeds)] if fraction is not None else []
         if fraction is None:
-            parts.append(_duration(self._clock() - self._phase_start))
+            parts.append(duration(self._clock() - self._phase_start))
         if self._returns:
             parts.append(f"{self._score} {sum(self._returns) / len(self._returns):.4g}")
         if speeds and self.name in _COUNTED:
@@ -242,7 +242,7 @@ class Status:
         if not speeds or speeds[0] <= 0 or not self._total:
             return "ETA --:--"
         left = max(self._total - (self._done or 0), 0) / speeds[0]
-        return f"ETA {_duration(left)}"
+        return f"ETA {duration(left)}"
 
     def _render(self) -> Table:
         """Lays the line out in the terminal's width; the bar takes what the words leave, the last words go first."""
@@ -272,7 +272,7 @@ def _number(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
     """61 -> '01:01', 3661 -> '1:01:01', 90061 -> '1d 01:01'."""
     minutes, second = divmod(round(seconds), 60)
     hours, minute = divmod(minutes, 60)

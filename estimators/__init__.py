@@ -49,7 +49,7 @@ _HOME = {
     "score_function": "score",
     "vimco": "score",
 }
-_MODULES = ("exact",)  # public as a whole: estimators.exact.quality(…)
+_MODULES = ("exact", "toys")  # public as a whole: estimators.exact.quality(…)
 __all__ = sorted([*_HOME, *_MODULES])
 
 

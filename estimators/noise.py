@@ -18,11 +18,14 @@ def uniform_noise(shape: Shape, seed: tf.Tensor) -> tf.Tensor:
         seed: [2] integers; the result is a pure function of it.
 
     Returns:
-        [*shape] float32, at least the smallest normal number, less than 1.
+        [*shape] float32, a multiple of 2^-23 less than 1; in place of 0 the smallest normal number.
     """
-    return tf.random.stateless_uniform(
-        shape, seed, minval=TINY, maxval=1.0, alg="philox"
+    # XLA draws the same bits as TensorFlow and makes other floats of them, so they are made here.
+    bits = tf.random.stateless_uniform(
+        shape, seed, minval=None, maxval=None, dtype=tf.uint32, alg="philox"
     )
+    low = tf.bitwise.bitwise_and(bits, tf.constant(2**23 - 1, tf.uint32))
+    return tf.maximum(tf.cast(low, tf.float32) * 2.0**-23, TINY)
 
 
 def gumbel_noise(shape: Shape, seed: tf.Tensor) -> tf.Tensor:

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#444444")
-_INK, _GRID, _OTHERS = "#333333", "#E3E3E3", "#7A7A7A"
-_WIDTH, _HEIGHT, _DPI = 4.8, 3.4, 200
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#444444")
+INK, GRID, _OTHERS = "#333333", "#E3E3E3", "#7A7A7A"
+WIDTH, _HEIGHT, _DPI = 4.8, 3.4, 200
 _LEGEND_LETTERS = 34
 _POINTS = 60
 _BOOTSTRAP_SEEDS = 5
@@ -56,13 +56,13 @@ def plot_results(
     panels = curves_lib.panels(logdirs, scores, key, x, published)
     columns = min(columns, len(panels))
     rows = math.ceil(len(panels) / columns)
-    figure = _figure(_WIDTH * columns, _HEIGHT * rows)
+    figure = blank(WIDTH * columns, _HEIGHT * rows)
     axes = list(figure.subplots(rows, columns, squeeze=False).flat)
     for axis, panel in zip(axes, panels, strict=False):
         _draw_panel(axis, panel, key, x)
     for axis in axes[len(panels) :]:
         axis.remove()
-    return _save(figure, output)
+    return save(figure, output)
 
 
 def plot_curve(
@@ -92,23 +92,23 @@ def plot_curve(
     curve = curves_lib.read_run(Path(metrics_path), key, x)
     if curve is None:
         raise ValueError(curves_lib.no_key([Path(metrics_path)], key))
-    figure = _figure(_WIDTH, _HEIGHT)
+    figure = blank(WIDTH, _HEIGHT)
     axis = figure.subplots()
     _style(axis, title, key, x)
-    axis.plot(*curve, color=_COLOURS[0], alpha=0.3, linewidth=1)
+    axis.plot(*curve, color=COLOURS[0], alpha=0.3, linewidth=1)
     smooth = _smooth(curve, 20)
-    axis.plot(*smooth, color=_COLOURS[0], linewidth=2.5, marker=_marker(smooth))
+    axis.plot(*smooth, color=COLOURS[0], linewidth=2.5, marker=_marker(smooth))
     levels = reference_lines or {}
     _draw_levels(axis, {f"{name} {y:g}": y for name, y in levels.items()})
     axis.set_xlim(left=0)
-    return _save(figure, output)
+    return save(figure, output)
 
 
 def _draw_panel(axis: "Axes", panel: Panel, key: str, x: str) -> None:
     _style(axis, panel.env, key, x)
     groups = sorted(panel.groups.items())
     for i, (label, curves) in enumerate(groups):
-        _draw_group(axis, label, curves, _COLOURS[i % len(_COLOURS)])
+        _draw_group(axis, label, curves, COLOURS[i % len(COLOURS)])
     for label, curve in panel.published.items():
         axis.plot(
             *curve,
@@ -127,7 +127,7 @@ def _draw_panel(axis: "Axes", panel: Panel, key: str, x: str) -> None:
         [textwrap.fill(label, _LEGEND_LETTERS) for label in labels],
         fontsize=12,
         frameon=False,
-        labelcolor=_INK,
+        labelcolor=INK,
         handlelength=1.4,
         loc="upper left",
         bbox_to_anchor=(-0.06, -0.22),
@@ -167,7 +167,7 @@ def _draw_levels(axis: "Axes", levels: Mapping[str, float]) -> None:
     """Dashed lines with their names where curves are not: the lowest at the end, below it, others at the start."""
     for name, height in levels.items():
         lowest = height == min(levels.values())
-        axis.axhline(height, color=_INK, linewidth=1.2, linestyle=(0, (4, 3)))
+        axis.axhline(height, color=INK, linewidth=1.2, linestyle=(0, (4, 3)))
         axis.annotate(
             name,
             (1 if lowest else 0, height),
@@ -176,7 +176,7 @@ def _draw_levels(axis: "Axes", levels: Mapping[str, float]) -> None:
             textcoords="offset points",
             ha="right" if lowest else "left",
             va="top" if lowest else "bottom",
-            color=_INK,
+            color=INK,
             fontsize=12,
         )
     if levels:
@@ -205,7 +205,8 @@ def _marker(curve: Curve) -> str:
     return "o" if len(curve.x) == 1 else ""
 
 
-def _figure(width: float, height: float) -> "Figure":
+def blank(width: float, height: float) -> "Figure":
+    """Returns an empty figure, sizes in inches; ImportError says which extra brings matplotlib."""
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
@@ -215,23 +216,29 @@ def _figure(width: float, height: float) -> "Figure":
     return Figure(figsize=(width, height), layout="constrained")
 
 
+def dress(axis: "Axes", title: str, x_label: str, y_label: str) -> None:
+    """Gives axes our style."""
+    axis.set_title(title, fontsize=14, color=INK, loc="left", fontweight="bold")
+    axis.set_xlabel(x_label, fontsize=13, color=INK)
+    axis.set_ylabel(y_label, fontsize=13, color=INK)
+    axis.tick_params(which="both", labelsize=12, colors=INK, length=0)
+    axis.grid(color=GRID, linewidth=1)
+    axis.set_axisbelow(True)
+    axis.spines[:].set_visible(False)
+
+
 def _style(axis: "Axes", title: str, key: str, x: str) -> None:
     from matplotlib.ticker import EngFormatter, MaxNLocator
 
-    axis.set_title(title, fontsize=14, color=_INK, loc="left", fontweight="bold")
-    axis.set_xlabel(X_LABELS[x], fontsize=13, color=_INK)
-    axis.set_ylabel(key.replace("_", " "), fontsize=13, color=_INK)
-    axis.tick_params(labelsize=12, colors=_INK, length=0)
-    axis.grid(color=_GRID, linewidth=1)
-    axis.set_axisbelow(True)
-    axis.spines[:].set_visible(False)
+    dress(axis, title, X_LABELS[x], key.replace("_", " "))
     axis.margins(x=0.02)
     axis.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]))
     if x != "time":
         axis.xaxis.set_major_formatter(EngFormatter(sep=""))
 
 
-def _save(figure: Any, output: str | os.PathLike) -> Path:
+def save(figure: Any, output: str | os.PathLike) -> Path:
+    """Writes a .png or .svg, and its folder."""
     path = Path(output)
     if path.suffix not in (".png", ".svg"):
         raise ValueError(f"The picture is called {path}; expected .png or .svg.")

@@ -7,14 +7,21 @@ trains the whole of Table 1, cell by cell, and writes it beside the paper's. The
 import launch.origin  # noqa: F401
 
 import dataclasses
+import os
+import pathlib
 
 from absl import flags
 
 from agents import config as config_lib
 from agents import datasets, fitting
 from agents.fitting import Fit, FitConfig
-from agents.gumbel_softmax.config import PRESETS, GumbelSoftmaxConfig
-from launch import app, tensorflow_log
+from agents.gumbel_softmax.config import (
+    NEWER,
+    PAPER,
+    PRESETS,
+    GumbelSoftmaxConfig,
+)
+from launch import app, gumbel_table, tensorflow_log
 
 _PRESET = flags.DEFINE_string(
     "preset", "small", f"One of {', '.join(PRESETS)}; 'a,b' lays b over a."
@@ -22,6 +29,34 @@ _PRESET = flags.DEFINE_string(
 _FRESH = flags.DEFINE_bool(
     "fresh", False, "Start over in the logdir: what a run left there is removed."
 )
+_TABLE = flags.DEFINE_bool(
+    "table", False, "Train the whole of Table 1, cell by cell; --updates per cell."
+)
+_COLUMNS = flags.DEFINE_list(
+    "columns", [*PAPER, *NEWER], "With --table: the estimators."
+)
+_ROWS = flags.DEFINE_list("rows", list(gumbel_table.ROWS), "With --table: the models.")
+_RATES = flags.DEFINE_list(
+    "rates", ["3e-4", "1e-3", "3e-3"], "With --table: learning rates to choose from."
+)
+_SCREEN = flags.DEFINE_integer(
+    "screen_updates", 20_000, "With --table: updates of the runs that choose."
+)
+_SEEDS = flags.DEFINE_list(
+    "seeds", ["0", "1", "2"], "With --table: seeds of the headline cells."
+)
+_HEADLINE = flags.DEFINE_list(
+    "headline",
+    ["straight_through", "gumbel_softmax"],
+    "With --table: the estimators that get all seeds.",
+)
+_WORKERS = flags.DEFINE_integer(
+    "workers", 0, "With --table: processes at a time; 0: one per core.", lower_bound=0
+)
+_OUTPUT = flags.DEFINE_string(
+    "output", "", "With --table: where it is written; empty: beside its runs."
+)
+_FOLDER = "runs/gumbel_softmax/table"
 for _field in (
     *dataclasses.fields(FitConfig),
     *dataclasses.fields(GumbelSoftmaxConfig),
@@ -34,11 +69,9 @@ def settings() -> Fit:
     given = app.given(FitConfig, GumbelSoftmaxConfig)
     values = config_lib.overlay(PRESETS, _PRESET.value) | given
     of_run = config_lib.names(FitConfig)
-    run, config = (
-        config_lib.resolve(
-            cls, {k: v for k, v in values.items() if (k in of_run) is mine}
-        )
-        for cls, mine in ((FitConfig, True), (GumbelSoftmaxConfig, False))
+    run = config_lib.resolve(FitConfig, {k: values[k] for k in values if k in of_run})
+    config = config_lib.resolve(
+        GumbelSoftmaxConfig, {k: values[k] for k in values if k not in of_run}
     )
     if not run.logdir:
         run = dataclasses.replace(run, logdir=default_logdir(run, config))
@@ -51,8 +84,36 @@ def default_logdir(run: FitConfig, config: GumbelSoftmaxConfig) -> str:
     return f"runs/gumbel_softmax/{cell}/lr{config.learning_rate:g}/seed{run.seed}"
 
 
+def table() -> None:
+    """Trains what is missing of the table, and writes it after every run."""
+    values = flags.FLAGS
+    unknown = set(_COLUMNS.value) - {*PAPER, *NEWER}
+    if unknown:
+        raise ValueError(f"--columns: {config_lib.near(min(unknown), PAPER + NEWER)}")
+    datasets.binarized_mnist(values.data_dir)  # missing data is told at once
+    overlaid = config_lib.overlay(PRESETS, _PRESET.value)
+    passed = ("data_dir", "batch_size", "eval_samples", "valid_samples")
+    plan = gumbel_table.Plan(
+        folder=pathlib.Path(values.logdir or _FOLDER),
+        updates=values.updates if values["updates"].present else overlaid["updates"],
+        screen_updates=_SCREEN.value,
+        rates=tuple(float(rate) for rate in _RATES.value),
+        estimators=tuple(_COLUMNS.value),
+        rows=tuple(_ROWS.value),
+        headline=tuple(_HEADLINE.value),
+        seeds=tuple(int(seed) for seed in _SEEDS.value),
+        flags=tuple(f"--{k}={values[k].value}" for k in passed if values[k].present)
+        + (f"--preset={_PRESET.value}",),
+    )
+    output = pathlib.Path(_OUTPUT.value) if _OUTPUT.value else plan.folder
+    gumbel_table.train(plan, output, _WORKERS.value or len(os.sched_getaffinity(0)))
+
+
 def main() -> None:
     """Runs what the flags say."""
+    if _TABLE.value:
+        table()
+        return
     chosen = settings()
     data = datasets.binarized_mnist(chosen.run.data_dir)
     tensorflow_log.load()

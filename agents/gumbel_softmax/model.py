@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 import estimators
+from agents.gumbel_softmax import pictures
 from agents.gumbel_softmax.config import GumbelSoftmaxConfig
 from agents.gumbel_softmax.controls import Controls
 from agents.gumbel_softmax.nets import PIXELS, Nets
@@ -121,6 +122,10 @@ class GumbelSoftmaxModel(Model):
                 progress(min(start + CHUNK, len(images)))
         one, many = totals / len(images)
         return {"nll_1": float(one), "nll": float(many)}
+
+    def pictures(self, images: np.ndarray) -> dict[str, np.ndarray]:
+        """Returns completed lower halves, or reconstructions and samples; see `pictures.draw`."""
+        return pictures.draw(self.nets, images, self.seed)
 
     @tf.function(
         input_signature=[

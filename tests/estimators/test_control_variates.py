@@ -11,7 +11,6 @@ from tests.estimators import toys
 DRAWS = 50_000
 EVERY_TOY = pytest.mark.parametrize("name", toys.TOYS)
 EVERY_KIND = pytest.mark.parametrize("kind", toys.KINDS)
-MIX = tf.constant([0.3, -0.7, 0.2, 0.5])
 
 
 def axes_of(toy):
@@ -202,7 +201,7 @@ def test_noise_drawn_given_the_class_has_the_published_derivative():
         tape.watch(rows)
         v = kind.condition(rows, z, [3, 4])
     got = tape.batch_jacobian(v, rows).numpy()[:, 0, :, 0]
-    p, odds = toy.mean[0], np.exp(toy.logits[0])
+    p = toy.mean[0]
     for i in range(4):
         # v_i = log Z - log e_i and v_j = -log(e_j / odds_j + e_i / Z)
         rest = np.exp(-np.float64(v[i, 0])) - np.exp(-np.float64(v[i, 0, i]))
@@ -210,7 +209,6 @@ def test_noise_drawn_given_the_class_has_the_published_derivative():
             own = np.exp(-float(v[i, 0, i]))
             want = p if i == j else (rest[j] * np.eye(4)[j] + own * p) / (rest[j] + own)
             np.testing.assert_allclose(got[i, j], want, atol=1e-5)
-    assert odds.min() > 0
 
 
 @pytest.mark.parametrize("latent", ["categorical", "bernoulli"])

@@ -114,3 +114,90 @@ def test_replace_gradient_keeps_the_value_and_moves_the_gradient():
 def test_noise_of_another_shape_is_refused():
     with pytest.raises(ValueError, match="noise has shape"):
         estimators.straight_through(LOGITS, LOGITS[None])
+
+
+SAMPLERS = {
+    "straight_through": {},
+    "slope_annealed_straight_through": {"slope": 2.0},
+    "reinmax": {},
+    "darn": {},
+    "gumbel_softmax": {"temperature": 0.5, "hard": True},
+    "gumbel_rao": {"seed": [1, 2], "temperature": 0.5},
+}
+EVERY_SAMPLER = pytest.mark.parametrize("name", SAMPLERS)
+
+
+@EVERY_SAMPLER
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32"])
+@pytest.mark.parametrize("shape", [[4], [3, 4], [2, 5, 3, 4]])
+def test_ties_give_exactly_one_class_and_gradients_of_the_logits_dtype(
+    name, dtype, shape
+):
+    logits = tf.zeros(shape, dtype)
+    with tf.GradientTape() as tape:
+        tape.watch(logits)
+        z = getattr(estimators, name)(
+            logits, noise=tf.zeros(shape, dtype), **SAMPLERS[name]
+        )
+        loss = tf.reduce_sum(z * [1.0, 2.0, 3.0, 4.0])
+    gradient = tape.gradient(loss, logits)
+    assert z.dtype == tf.float32 and z.shape == shape
+    np.testing.assert_array_equal(z, np.broadcast_to([1, 0, 0, 0], shape))
+    assert gradient.dtype == logits.dtype and gradient.shape == shape
+    assert np.isfinite(tf.cast(gradient, tf.float32)).all()
+
+
+@EVERY_SAMPLER
+def test_zero_noise_gives_the_mode_of_classes_and_of_bits(name):
+    sample = getattr(estimators, name)
+    z = sample(LOGITS[None] * [[1], [-1]], noise=np.zeros([2, 3]), **SAMPLERS[name])
+    np.testing.assert_array_equal(z, [[1, 0, 0], [0, 0, 1]])
+    bits = sample(LOGITS, noise=np.zeros(3), latent="bernoulli", **SAMPLERS[name])
+    np.testing.assert_array_equal(bits, [1, 0, 0])
+
+
+def test_hard_samples_in_half_precision_are_one_hot_in_every_row():
+    logits = tf.cast(tf.random.stateless_normal([50_000, 10], [1, 2]), tf.bfloat16)
+    noise = estimators.gumbel_noise([50_000, 10], [3, 4])
+    z = estimators.gumbel_softmax(logits, noise, 0.5, hard=True).numpy()
+    assert set(np.unique(z)) == {0.0, 1.0}
+    assert (z.sum(-1) == 1).all()
+
+
+@pytest.mark.parametrize("shape", [[7, 3], [100_003]])
+@pytest.mark.parametrize(
+    "draw",
+    [estimators.uniform_noise, estimators.gumbel_noise, estimators.logistic_noise],
+    ids=lambda draw: draw.__name__,
+)
+def test_noise_is_the_same_eagerly_in_graphs_and_under_xla(draw, shape):
+    want = draw(shape, [11, 3])
+    assert want.dtype == tf.float32 and np.isfinite(want).all()
+    for jit in (False, True):
+        run = tf.function(lambda seed: draw(shape, seed), jit_compile=jit)
+        got = run(tf.constant([11, 3]))
+        if draw is estimators.uniform_noise:
+            np.testing.assert_array_equal(got, want)
+        np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-6)
+
+
+def test_uniform_noise_of_a_seed_stays_what_it_was():
+    want = [0.44993877, 0.33454776, 0.65066266, 0.6798283, 0.56118965]
+    for seed in ([11, 3], tf.constant([11, 3]), tf.constant([11, 3], tf.int64)):
+        np.testing.assert_allclose(estimators.uniform_noise([5], seed), want, rtol=1e-7)
+
+
+def test_uniform_noise_is_uniform_and_independent_of_its_neighbours():
+    u = estimators.uniform_noise([1_000_000], [2, 9]).numpy().astype(float)
+    share, _ = np.histogram(u, 100, (0, 1))
+    assert np.sum((share - 1e4) ** 2 / 1e4) < 160  # chi squared of 99 degrees
+    centred = u - 0.5
+    for lag in (1, 2, 3, 4, 1000):
+        correlation = np.mean(centred[lag:] * centred[:-lag]) * 12
+        assert abs(correlation) < 4.5e-3
+
+
+def test_logistic_noise_has_the_moments_of_a_logistic_variable():
+    noise = estimators.logistic_noise([1_000_000], [7, 8]).numpy()
+    assert abs(noise.mean()) < 4.5 * 1.8138 / 1000
+    assert abs(noise.var() - np.pi**2 / 3) < 0.03

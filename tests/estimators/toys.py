@@ -80,6 +80,12 @@ class Toy(NamedTuple):
         at_zero = (spread * (1 - z)).sum(0) / (1 - p)
         return value, p * (1 - p) * (at_one - at_zero)
 
+    def best_baseline(self, kind: str) -> float:
+        """Returns E[f |z - p|^2] / E[|z - p|^2], the constant of the least total variance."""
+        z, axes = self.states, tuple(range(-self.logits.ndim, 0))
+        weight = self.probability(z) * ((z - self.mean) ** 2).sum(axes)
+        return float(weight @ self.f(z, kind) / weight.sum())
+
     def jacobian(self, mean: np.ndarray, cotangent: np.ndarray) -> np.ndarray:
         """Returns J(q) g of the mean's derivative: q (g - q . g) of classes, q (1 - q) g of bits."""
         if self.latent == "bernoulli":
@@ -174,15 +180,14 @@ def mean_over_outcomes(
     """Returns the mean gradient without Monte Carlo error, where it is a function of the outcome.
 
     Args:
-        outcome: [draws, ...], in which every possible outcome occurs.
+        outcome: [draws, ...] of zeros and ones, in which every possible outcome occurs.
         gradient: [draws, *E].
         probability: outcomes [S, ...] -> [S].
     """
     flat = outcome.reshape(len(outcome), -1)
-    _, first, which = np.unique(flat, axis=0, return_index=True, return_inverse=True)
-    np.testing.assert_allclose(
-        gradient, gradient[first][which.reshape(-1)], rtol=1e-4, atol=1e-5
-    )
+    code = flat.astype(int) @ 2 ** np.arange(flat.shape[1])
+    _, first, which = np.unique(code, return_index=True, return_inverse=True)
+    np.testing.assert_allclose(gradient, gradient[first][which], rtol=1e-4, atol=1e-5)
     weight = probability(outcome[first])
     np.testing.assert_allclose(weight.sum(), 1, rtol=1e-9)
     return np.tensordot(weight, gradient[first], 1)

@@ -31,7 +31,7 @@ def _run(folder, returns, step=100, **more):
 def drawn(monkeypatch):
     """The figures that were drawn, instead of files."""
     figures = []
-    monkeypatch.setattr(plot, "_save", lambda figure, output: figures.append(figure))
+    monkeypatch.setattr(plot, "save", lambda figure, output: figures.append(figure))
     return figures
 
 

@@ -5,9 +5,9 @@ import functools
 import pytest
 import tensorflow as tf
 from gymnasium.spaces import Box
-from tensorflow.python.framework import kernels
 
 from tests.agents.dreamerv2 import common
+from tests.agents.kernels import nodes, without_gpu_kernel
 
 ROLES = ("update", "report", "sample", "greedy")
 
@@ -31,40 +31,6 @@ def function(subject, role):
     if role in ("update", "report"):
         return getattr(subject, f"_{role}")
     return subject._policies[role]
-
-
-def nodes(graph):
-    """Every node of a graph and of all function bodies it may call: loops, branches, gradients."""
-    definition = graph.as_graph_def()
-    yield from definition.node
-    for body in definition.library.function:
-        yield from body.node_def
-
-
-@functools.cache
-def gpu_kernels(op):
-    found = kernels.get_registered_kernels_for_op(op).kernel
-    return [kernel for kernel in found if kernel.device_type in ("GPU", "DEFAULT")]
-
-
-def fits(kernel, node):
-    """Whether a kernel takes the types of a node."""
-    for constraint in kernel.constraint:
-        attribute = node.attr.get(constraint.name)
-        if attribute is None or attribute.WhichOneof("value") != "type":
-            continue
-        if attribute.type not in constraint.allowed_values.list.type:
-            return False
-    return True
-
-
-def without_gpu_kernel(graph):
-    """Returns the ops that could not run on a GPU; there is no list of exceptions."""
-    return {
-        node.op
-        for node in nodes(graph)
-        if not any(fits(kernel, node) for kernel in gpu_kernels(node.op))
-    }
 
 
 @pytest.mark.parametrize("kind", ["discrete", "box"])
