@@ -1,4 +1,4 @@
-"""Measures speed and memory: `python -m launch.benchmark --suite=dreamerv2 [--json=FILE]`.
+"""Measures speed and memory: `python -m launch.benchmark --suite=dreamerv2|estimators [--json=FILE]`.
 
 Each case runs in a process of its own, so that its peak memory is its own. On a machine that others use, quote CPU
 seconds and ratios from one run, not wall time.
@@ -7,24 +7,33 @@ seconds and ratios from one run, not wall time.
 import launch.origin  # noqa: F401
 
 import json
+import os
 import pathlib
 import subprocess
 import sys
+import time
 from typing import Any
 
 from absl import flags
 
 from agents import score
-from launch import app, benchmark_dreamerv2, tensorflow_log
+from agents.status import duration
+from launch import app, benchmark_dreamerv2, benchmark_estimators, tensorflow_log
 
-SUITES = {"dreamerv2": benchmark_dreamerv2.CASES}
+SUITES = {
+    "dreamerv2": benchmark_dreamerv2.CASES,
+    "estimators": benchmark_estimators.CASES,
+}
+_ENVIRONMENTS = {"estimators": benchmark_estimators.ENVIRONMENT}
 
 _SUITE = flags.DEFINE_enum("suite", "dreamerv2", sorted(SUITES), "What to measure.")
 _ONLY = flags.DEFINE_list(
     "only", [], "Only the cases whose name starts with one of these."
 )
 _JSON = flags.DEFINE_string("json", "", "Write the measurements there.")
-_REPEATS = flags.DEFINE_integer("repeats", 10, "Updates timed per case.", lower_bound=1)
+_REPEATS = flags.DEFINE_integer(
+    "repeats", 10, "Updates (estimators: times 50) timed per case.", lower_bound=1
+)
 _CASE = flags.DEFINE_string(
     "case", "", "Run this one case here and print JSON (used by the command itself)."
 )
@@ -46,10 +55,13 @@ def main() -> None:
         raise ValueError(
             f"no case starts with {_ONLY.value}; there are {', '.join(cases)}"
         )
-    rows = []
+    rows, spent = [], 0.0
     for i, name in enumerate(chosen):
-        print(f"{i + 1}/{len(chosen)} {name}", file=sys.stderr, flush=True)
+        left = f", {duration(spent / i * (len(chosen) - i))} left" if i else ""
+        print(f"{i + 1}/{len(chosen)} {name}{left}", file=sys.stderr, flush=True)
+        start = time.monotonic()
         rows += _measure(name)
+        spent += time.monotonic() - start
     _print(rows)
     if _JSON.value:
         pathlib.Path(_JSON.value).write_text(json.dumps(rows, indent=2) + "\n")
@@ -58,7 +70,8 @@ def main() -> None:
 def _measure(name: str) -> list[dict[str, Any]]:
     command = [sys.executable, "-m", "launch.benchmark", f"--suite={_SUITE.value}"]
     command += [f"--case={name}", f"--repeats={_REPEATS.value}"]
-    done = subprocess.run(command, capture_output=True, text=True)
+    environment = os.environ | _ENVIRONMENTS.get(_SUITE.value, {})
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
     if done.returncode:
         raise RuntimeError(f"{name} failed:\n{done.stderr[-2000:]}")
     found = json.loads(done.stdout.splitlines()[-1])

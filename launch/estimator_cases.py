@@ -14,7 +14,7 @@ from estimators.cost import Cost, Estimate
 
 COSTS = ("quadratic", "exponential")
 PROBLEMS = tuple((toy, cost) for toy in toys.TOYS for cost in COSTS)
-TIMED_BATCH, _TIMED_CALLS = 10_000, 7
+TIMED_COST, TIMED_BATCH, _TIMED_CALLS = "exponential", 10_000, 7
 _CONTROL_UPDATES, _CONTROL_BATCH = 500, 200
 
 

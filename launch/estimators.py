@@ -70,6 +70,7 @@ def measure(draws: int, status: Status) -> dict[str, Any]:
             row["problems"][name] = {k: float(f"{v:.4g}") for k, v in found.items()}
             if not case.sweep:
                 row["evaluations"] = lib.evaluations(case, problem, options)
+            if not case.sweep and name.endswith(lib.TIMED_COST):
                 took = lib.cpu_microseconds(case, problem, options)
                 row["cpu_us"][name] = round(took, 3)
         rows.append(row)

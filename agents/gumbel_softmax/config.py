@@ -84,6 +84,17 @@ class GumbelSoftmaxConfig:
         ("analytic", "sampled"),
     )
 
+    def __post_init__(self) -> None:
+        for name, curve in (
+            ("temperature", self.temperature_schedule()),
+            ("slope", self.slope_schedule()),
+        ):
+            least = min(curve(0), curve(10**9))
+            if not least > 0:
+                raise ValueError(
+                    f"{name}={str(curve)!r} came, which reaches {least:g}; it must stay positive"
+                )
+
     def latent_variables(self) -> int:
         """Returns the number of latent variables per stochastic layer."""
         return self.variables or (200 if self.latent == "bernoulli" else 20)

@@ -1,0 +1,81 @@
+"""The benchmark runs its cases in processes of their own and reports rows of one form."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from agents.gumbel_softmax.config import ESTIMATORS
+from launch import benchmark, benchmark_estimators
+
+KEYS = {"suite", "machine", "name", "value", "unit", "better", "reference"}
+MODELS = ("sbn/bernoulli", "sbn/categorical", "vae/bernoulli", "vae/categorical")
+
+
+def call(repository, *arguments, **environment):
+    return subprocess.run(
+        [sys.executable, "-m", "launch.benchmark", *arguments],
+        cwd=repository,
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_the_estimator_suite_has_every_model_with_every_estimator():
+    names = set(benchmark_estimators.CASES) - {"machine"}
+    assert names == {f"{m}/{e}" for m in MODELS for e in ESTIMATORS}
+
+
+def test_one_model_is_measured_against_its_reference(repository, tmp_path):
+    path = tmp_path / "found.json"
+    only = "--only=sbn/bernoulli/gumbel_softmax"
+    done = call(repository, "--suite=estimators", only, "--repeats=1", f"--json={path}")
+    assert done.returncode == 0, done.stderr
+    (row,) = json.loads(path.read_text())
+    assert row.keys() == KEYS
+    assert (row["name"], row["reference"]) == ("sbn/bernoulli/gumbel_softmax", 375)
+    assert row["value"] > 0 and row["unit"] == "steps/CPU s"
+    assert "375" in done.stdout and "1/1 sbn/bernoulli/gumbel_softmax" in done.stderr
+
+
+def test_cases_of_the_estimator_suite_have_one_thread_each(monkeypatch):
+    seen = []
+
+    def run(command, env, **_):
+        seen.append((command, env))
+        return subprocess.CompletedProcess(command, 0, stdout="[]", stderr="")
+
+    monkeypatch.setattr(benchmark.subprocess, "run", run)
+    monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", "2")
+    flags = benchmark.flags.FLAGS
+    for suite, threads in (("estimators", "1"), ("dreamerv2", "2")):
+        flags(["benchmark", f"--suite={suite}"])
+        assert benchmark._measure("machine") == []
+        command, environment = seen[-1]
+        assert f"--suite={suite}" in command and "--case=machine" in command
+        assert environment["TF_NUM_INTRAOP_THREADS"] == threads
+
+
+def test_a_case_that_does_not_exist_is_an_error_that_names_those_that_do(repository):
+    done = call(repository, "--suite=estimators", "--only=sbn/ternary")
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert "sbn/bernoulli/gumbel_softmax" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("suite", "folder"), [("estimators", "estimators"), ("dreamerv2", "dreamerv2")]
+)
+def test_the_committed_measurements_have_a_row_per_case(repository, suite, folder):
+    path = repository / "scores" / folder / "benchmark"
+    rows = json.loads((path / "benchmark.json").read_text())
+    assert all(row.keys() == KEYS and row["suite"] == suite for row in rows)
+    assert set(json.loads((path / "run.json").read_text())) >= {"command", "hardware"}
+    if suite == "estimators":
+        names = {row["name"] for row in rows if not row["name"].startswith("matmul")}
+        assert names == set(benchmark_estimators.CASES) - {"machine"}
+        for row in rows:
+            if row["reference"] and not row["name"].startswith("matmul"):
+                assert row["value"] >= row["reference"], row["name"]

@@ -1,0 +1,64 @@
+"""The launcher of Table 1 as a command: a cell, the table, and what it says to bad input."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+DEBUG = ("--preset=debug", "--updates=60")
+
+
+@pytest.fixture
+def command(tmp_path):
+    def run(*arguments, ok=True):
+        done = subprocess.run(
+            [sys.executable, "-m", "launch.gumbel_softmax", *arguments],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            env=os.environ | {"KERAS_HOME": str(tmp_path / "keras")},
+        )
+        assert (done.returncode == 0) == ok, done.stderr[-3000:]
+        return done.stdout + done.stderr
+
+    return run
+
+
+def test_a_cell_is_trained_evaluated_and_drawn(command, mnist_dir, tmp_path):
+    said = command(*DEBUG, "--task=vae", f"--data_dir={mnist_dir}")
+    folder = tmp_path / "runs/gumbel_softmax/vae-bernoulli/gumbel_softmax/lr0.001/seed0"
+    results = json.loads((folder / "results.json").read_text())
+    assert f"{results['test_nll']:.2f} nats with m = 20" in said
+    assert (folder / "pictures" / "reconstructions.png").is_file()
+
+
+def test_a_small_table_is_trained_by_one_command(command, mnist_dir, tmp_path):
+    said = command(
+        *DEBUG,
+        *("--table", "--columns=straight_through", "--rows=sbn-bernoulli"),
+        *("--rates=1e-3", "--seeds=0", "--screen_updates=40"),
+        *(f"--data_dir={mnist_dir}", "--output=out"),
+    )
+    made = json.loads((tmp_path / "out" / "score.json").read_text())
+    assert made["table"]["sbn-bernoulli"].keys() == {"straight_through"}
+    assert "here / in the paper" in said and "ETA" in said
+    assert str(mnist_dir) not in json.dumps(made["cells"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--estimator=gumbel"], "estimator"),
+        (["--temperature=0"], "temperature"),
+        (["--classes=1"], "classes=1 came"),
+        (["--data_dir=nowhere"], "nowhere"),
+        (["--table", "--columns=gumbel"], "Did you mean 'gumbel_"),
+        (["--preset=big"], "unknown preset 'big'"),
+    ],
+)
+def test_bad_input_is_told_in_one_sentence(command, mnist_dir, arguments, said):
+    given = [] if "data_dir" in arguments[0] else [f"--data_dir={mnist_dir}"]
+    text = command(*DEBUG, *given, *arguments, ok=False)
+    assert said in text and "Traceback" not in text
