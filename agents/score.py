@@ -51,6 +51,10 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "met": (bool, type(None)),
     "notes": (str,),
 }
+_TABLE_KINDS: dict[str, tuple[type, ...]] = {
+    key: _KINDS[key]
+    for key in ("name", "agent", "env", "command", "commit", "versions", "hardware")
+} | {"table": (dict,), "reference": (dict,)}
 _SEED_KINDS: dict[str, tuple[type, ...]] = {
     "seed": (int,),
     "env_steps": (int,),
@@ -156,7 +160,7 @@ def interval(finals: Sequence[float]) -> list[float] | None:
 
 
 def read(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """Reads and checks a score.json, or the one of a folder.
+    """Reads and checks a score.json, or the one of a folder; a table has `table` and `reference` in place of seeds.
 
     Raises:
         FileNotFoundError: If there is none.
@@ -170,6 +174,9 @@ def read(path: str | os.PathLike[str]) -> dict[str, Any]:
         raise FileNotFoundError(f"there is no score file {path}") from None
     except ValueError as error:
         raise DamagedError(f"{path} is damaged: it is no JSON ({error})") from None
+    if isinstance(content, dict) and "table" in content:
+        _check(path, content, _TABLE_KINDS)
+        return content
     _check(path, content, _KINDS)
     if not content["seeds"]:
         raise DamagedError(f"{path} is damaged: 'seeds' is empty")

@@ -148,6 +148,10 @@ def _add_score(
             f"score files hold the return over steps, not {key!r} over {x!r}: draw the runs with --logdirs"
         )
     content = score.read(path)
+    if "table" in content:
+        raise ValueError(
+            f"{path} holds a table, which has no curves; its picture lies beside it"
+        )
     panel = _panel(found, content["env"])
     scale = content["frames_per_step"] if x == "frames" else 1
     curves = [_score_curve(seed["curve"], scale) for seed in content["seeds"]]

@@ -162,3 +162,13 @@ def test_every_score_of_the_repository_can_be_read(repository):
         content = score.read(path)
         assert content["name"] == path.parent.name or content["name"] == "demo"
         assert content["agent"] == path.parent.parent.name
+
+
+def test_a_table_has_rows_and_reference_in_place_of_seeds(content, tmp_path):
+    table = {"table": {"row": {"column": 1.0}}, "reference": {"row": {"column": 2.0}}}
+    made = {k: v for k, v in content.items() if k != "seeds"} | table
+    (tmp_path / "score.json").write_text(json.dumps(made))
+    assert score.read(tmp_path) == made
+    (tmp_path / "score.json").write_text(json.dumps(made | {"reference": 3}))
+    with pytest.raises(DamagedError, match="'reference' is 3, expected dict"):
+        score.read(tmp_path)

@@ -2,12 +2,13 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 
 import pytest
 
-DEBUG = ("--preset=debug", "--updates=60")
+DEBUG = ("--preset=debug", "--updates=60", "--log_every=20", "--eval_every=50")
 
 
 @pytest.fixture
@@ -26,12 +27,20 @@ def command(tmp_path):
     return run
 
 
-def test_a_cell_is_trained_evaluated_and_drawn(command, mnist_dir, tmp_path):
+def test_a_cell_is_trained_evaluated_and_drawn_and_its_numbers_explained(
+    command, mnist_dir, repository, tmp_path
+):
     said = command(*DEBUG, "--task=vae", f"--data_dir={mnist_dir}")
     folder = tmp_path / "runs/gumbel_softmax/vae-bernoulli/gumbel_softmax/lr0.001/seed0"
     results = json.loads((folder / "results.json").read_text())
     assert f"{results['test_nll']:.2f} nats with m = 20" in said
     assert (folder / "pictures" / "reconstructions.png").is_file()
+    readme = (repository / "agents" / "gumbel_softmax" / "README.md").read_text()
+    lines = (folder / "metrics.jsonl").read_text().splitlines()
+    logged = {key for line in lines for key in json.loads(line)}
+    rows = re.findall(r"^\| (`.*`) \|", readme.split("metrics.jsonl")[-1], re.MULTILINE)
+    assert set(re.findall(r"`(\w+)`", " ".join(rows))) == logged
+    assert results.keys() <= set(re.findall(r"`(\w+)`", readme))
 
 
 def test_a_small_table_is_trained_by_one_command(command, mnist_dir, tmp_path):
