@@ -25,7 +25,7 @@ TEXTS: Mapping[str, Text] = {
     "score_function": Text(
         "REINFORCE, baseline E f",
         "(f(z) − b) (z − p)",
-        "f is a black box and one evaluation is all there is; only ever with a baseline",
+        "f is a black box; only ever with a baseline (here the mean cost, known): with a good one, the best that needs no f′",
     ),
     "nvil": Text(
         "NVIL",
@@ -35,7 +35,7 @@ TEXTS: Mapping[str, Text] = {
     "rloo": Text(
         "RLOO, 2 samples",
         "mean_i (f_i − mean_{j≠i} f_j) (z_i − p)",
-        "black box, several evaluations are cheap: nothing to tune, and the variance falls with the samples",
+        "black box without a baseline, several evaluations are cheap: nothing to tune",
     ),
     "vimco": Text(
         "VIMCO, 2 samples",
@@ -63,7 +63,7 @@ TEXTS: Mapping[str, Text] = {
     "disarm": Text(
         "DisARM",
         "½ (f(b) − f(b̃)) (b − b̃) σ(abs(logits))",
-        "bits and a black box: the best of two evaluations",
+        "bits and a black box without a baseline: the best pair of evaluations",
     ),
     "darn": Text(
         "DARN",

@@ -85,7 +85,7 @@ def rebar(
     References:
         Tucker et al. 2017 (arXiv 1703.07370), equation 6.
     """
-    latents.check_temperature(temperature)
+    latents.check_positive(temperature=temperature)
     kind = latents.get(latent)
 
     def control(perturbed: tf.Tensor) -> tf.Tensor:

@@ -187,13 +187,14 @@ def check_finite(**tensors: tf.Tensor) -> None:
             )
 
 
-def check_temperature(temperature: float | tf.Tensor) -> None:
-    """Raises ValueError if a number or an eager tensor is not positive."""
-    of_graph = tf.is_tensor(temperature) or isinstance(temperature, tf.Variable)
-    if of_graph and not tf.executing_eagerly():
-        return
-    if not float(temperature) > 0:
-        raise ValueError(f"temperature must be positive, got {float(temperature)}.")
+def check_positive(**values: float | tf.Tensor) -> None:
+    """Raises ValueError if a number or an eager tensor is not positive; costs graphs nothing."""
+    for name, value in values.items():
+        symbolic = tf.is_tensor(value) or isinstance(value, tf.Variable)
+        if symbolic and not tf.executing_eagerly():
+            continue
+        if not float(value) > 0:
+            raise ValueError(f"{name} must be positive, got {float(value)}.")
 
 
 def _log_add_exp(a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:

@@ -38,7 +38,7 @@ def straight_through(
         Bengio et al. 2013 (arXiv 1308.3432); Hafner et al. 2021 (arXiv 2010.02193), Algorithm 1; the Gumbel-max
         trick: Maddison et al. 2014 (arXiv 1411.0030).
     """
-    latents.check_temperature(temperature)
+    latents.check_positive(temperature=temperature)
 
     def pull(kind: Latent, logits: tf.Tensor, z: tf.Tensor, g: tf.Tensor) -> tf.Tensor:
         return kind.pull_back(kind.mean(logits / temperature), g) / temperature
@@ -70,6 +70,7 @@ def slope_annealed_straight_through(
         Chung et al. 2017 (arXiv 1609.01704), section 2.3, of bits.
         Differs: its hard sigmoid is a sigmoid here, as in Jang et al. 2017.
     """
+    latents.check_positive(slope=slope)
     logits = tf.cast(logits, tf.float32) * slope
     return straight_through(logits, noise, latent=latent)
 
@@ -102,7 +103,7 @@ def gumbel_softmax(
     References:
         Jang et al. 2017 (arXiv 1611.01144), equation 2 and section 2.2; Maddison et al. 2017 (arXiv 1611.00712).
     """
-    latents.check_temperature(temperature)
+    latents.check_positive(temperature=temperature)
     kind, logits, noise = _inputs(logits, noise, latent)
     relaxed = kind.relax(logits, noise, tf.cast(temperature, tf.float32))
     return replace_gradient(kind.sample(logits, noise), relaxed) if hard else relaxed
@@ -141,7 +142,7 @@ def gumbel_rao(
     References:
         Paulus et al. 2021 (arXiv 2010.04838), equation 9.
     """
-    latents.check_temperature(temperature)
+    latents.check_positive(temperature=temperature)
     if samples < 1:
         raise ValueError(f"samples must be at least 1, got {samples}.")
 
@@ -182,7 +183,7 @@ def reinmax(
     References:
         Liu et al. 2023 (arXiv 2304.08612), Algorithm 2.
     """
-    latents.check_temperature(temperature)
+    latents.check_positive(temperature=temperature)
 
     def pull(kind: Latent, logits: tf.Tensor, z: tf.Tensor, g: tf.Tensor) -> tf.Tensor:
         middle = (z + kind.mean(logits / temperature)) / 2

@@ -4,9 +4,10 @@ import re
 
 import jupytext
 import nbformat
+import numpy as np
 import pytest
 
-NAMES = ("results", "world_model")
+NAMES = ("discrete_gradients", "results", "world_model")
 BUDGET = "BUDGET = 0.05"  # of the training that a reader does
 
 
@@ -29,6 +30,13 @@ def pictures(notebook):
 def printed(notebook):
     outputs = code_outputs(notebook)
     return "".join(each.text for each in outputs if each.output_type == "stream")
+
+
+def shortened(name, build, repository):
+    script = (repository / "docs" / "notebooks" / f"{name}.py").read_text()
+    short, count = re.subn(r"^BUDGET = 1\.0$", BUDGET, script, flags=re.MULTILINE)
+    assert count == 1
+    return build.read(short)
 
 
 def test_every_script_is_built(build):
@@ -59,11 +67,23 @@ def test_results_can_be_drawn_from_the_scores_that_ship(build, repository):
 
 
 def test_a_world_model_can_be_trained_and_looked_into(build, repository):
-    script = (repository / "docs" / "notebooks" / "world_model.py").read_text()
-    short, count = re.subn(r"^BUDGET = 1\.0$", BUDGET, script, flags=re.MULTILINE)
-    assert count == 1
-    notebook = build.read(short)
+    notebook = shortened("world_model", build, repository)
     build.execute(notebook)
     text = printed(notebook)
     assert "400 steps" in text and "return in 256 real games" in text
     assert len(pictures(notebook)) == 8
+
+
+def test_gradients_can_be_estimated_and_digits_completed(
+    build, repository, mnist_dir, monkeypatch
+):
+    monkeypatch.setenv("ZOO_DATA_DIR", str(mnist_dir))
+    notebook = shortened("discrete_gradients", build, repository)
+    build.execute(notebook)
+    text = printed(notebook)
+    assert "1,000 digits" in text and str(mnist_dir) not in text
+    found = re.findall(r"one throw +([\d.]+) +of 100 throws +([\d.]+) nats", text)
+    assert len(found) == 2
+    for one, hundred in found:
+        assert 0 < float(hundred) <= float(one) < 392 * np.log(2)
+    assert len(pictures(notebook)) == 6
