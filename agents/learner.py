@@ -1,12 +1,14 @@
 """What every learning agent shares: named variables and counters, saved and restored."""
 
 import abc
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
-from agents.api import Agent, Tree
+from agents.api import Agent, Mode, Tree
+
+Policy = Callable[..., tuple[Any, Mapping[str, Any]]]
 
 
 class Learner(Agent):
@@ -23,6 +25,20 @@ class Learner(Agent):
     @abc.abstractmethod
     def variables(self) -> Mapping[str, Any]:
         """Returns every variable of weights, optimizers and counters by a stable name."""
+
+    def policy(self, mode: Mode) -> Policy:
+        """Returns what `act` computes, as a function that TensorFlow can trace.
+
+        Args:
+            mode: 'sample' or 'greedy'.
+
+        Returns:
+            (observation, reward [B], is_first [B], state) -> (action [B] or [B, n], state), all tensors.
+
+        Raises:
+            ValueError: If the agent acts without TensorFlow.
+        """
+        raise ValueError(f"{type(self).__name__} acts outside of TensorFlow's graphs")
 
     @abc.abstractmethod
     def acting_names(self) -> set[str]:

@@ -211,7 +211,8 @@ def bound_gradient(of: Problem, samples: int) -> np.ndarray:
 
 def evaluations(case: Case, of: Problem, options: dict[str, Any]) -> dict[str, float]:
     """Counts evaluations of the cost and of its gradient per estimate, control variates included."""
-    counts, batch = {"values": 0, "gradients": 0}, 10
+    counts = {"values": 0.0, "gradients": 0.0}
+    batch = 10
     event = of.toy.logits.ndim
 
     def counted(z: tf.Tensor) -> tf.Tensor:

@@ -187,7 +187,7 @@ def simplex(output: str | os.PathLike, count: int = 500) -> pathlib.Path:
     """Draws Gumbel-Softmax samples of three classes at four temperatures; the same noise in all."""
     import estimators
 
-    logits = np.broadcast_to(np.log(np.float32(PROBABILITIES)), [count, 3])
+    logits = np.broadcast_to(np.log(np.array(PROBABILITIES, np.float32)), [count, 3])
     noise = estimators.gumbel_noise([count, 3], [0, 0])
     figure = figures.blank(figures.WIDTH, 4.9)
     for axis, temperature in zip(figure.subplots(2, 2).flat, TEMPERATURES, strict=True):
@@ -204,11 +204,9 @@ def _draw_simplex(axis: "Axes", samples: np.ndarray, title: str) -> None:
     axis.fill(*_CORNERS.T, facecolor="#F6F6F6", edgecolor=figures.INK, linewidth=1)
     classes = samples.argmax(-1)
     for k, corner in enumerate(_CORNERS):
-        places = samples[classes == k] @ _CORNERS
+        x, y = (samples[classes == k] @ _CORNERS).T
         colour = figures.COLOURS[k]
-        axis.scatter(
-            *places.T, s=9, color=colour, alpha=0.5, linewidths=0, clip_on=False
-        )
+        axis.scatter(x, y, s=9, color=colour, alpha=0.5, linewidths=0, clip_on=False)
         above = k == 2
         axis.annotate(
             f"{PROBABILITIES[k]:.0%}",

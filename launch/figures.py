@@ -238,10 +238,14 @@ def _style(axis: "Axes", title: str, key: str, x: str) -> None:
 
 
 def save(figure: Any, output: str | os.PathLike) -> Path:
-    """Writes a .png or .svg, and its folder."""
+    """Writes a .png or .svg, and its folder; the same figure gives the same bytes."""
+    import matplotlib
+
     path = Path(output)
     if path.suffix not in (".png", ".svg"):
         raise ValueError(f"The picture is called {path}; expected .png or .svg.")
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=_DPI, facecolor="white")
+    undated = {"Date": None} if path.suffix == ".svg" else None
+    with matplotlib.rc_context({"svg.hashsalt": path.stem}):
+        figure.savefig(path, dpi=_DPI, facecolor="white", metadata=undated)
     return path

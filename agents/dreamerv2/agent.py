@@ -19,9 +19,11 @@ from agents.dreamerv2.behavior import Behavior
 from agents.dreamerv2.config import DreamerV2Config
 from agents.dreamerv2.report import CONTEXT, OpenLoop, open_loop
 from agents.dreamerv2.world_model import Sequence, WorldModel
+from agents.learner import Policy
 from agents.off_policy import OffPolicyAgent
 from agents.optimizer import Optimizer
 
+MODES: tuple[Mode, ...] = ("sample", "greedy")
 # Streams of random numbers: each draw is seeded by (stream of the agent's seed, updates or acts).
 _POSTERIOR, _PRIOR, _ACTION, _REPORT = range(4)
 
@@ -77,11 +79,11 @@ class DreamerV2(OffPolicyAgent):
         )
         self._policies: dict[str, Callable] = {
             mode: tf.function(
-                self._policy(mode),
+                self.policy(mode),
                 input_signature=self._policy_signature(),
                 autograph=False,
             )
-            for mode in ("sample", "greedy")
+            for mode in MODES
         }
         self._report = tf.function(
             self._report_step,
@@ -109,7 +111,7 @@ class DreamerV2(OffPolicyAgent):
         if mode == "random":
             return random_policy.act(self.spaces.action, state)
         action, state = self._policies[mode](
-            dict(step.observation), step.is_first, dict(state)
+            dict(step.observation), step.reward, step.is_first, dict(state)
         )
         return action.numpy(), state
 
@@ -324,9 +326,12 @@ class DreamerV2(OffPolicyAgent):
             for name, parts in gradients.items()
         }
 
-    def _policy(self, mode: str) -> Callable:
+    def policy(self, mode: Mode) -> Policy:
+        """Returns the filter and the actor: (observation, reward, is_first, state) -> (action, state)."""
+
         def policy(
             observation: dict[str, tf.Tensor],
+            reward: tf.Tensor,
             is_first: tf.Tensor,
             state: dict[str, tf.Tensor],
         ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
@@ -452,7 +457,8 @@ class DreamerV2(OffPolicyAgent):
             key: tf.TensorSpec((None, *value.shape[1:]), value.dtype)
             for key, value in self.initial_state(1).items()
         }
-        return [observation, tf.TensorSpec((None,), tf.bool), state]
+        reward = tf.TensorSpec((None,), tf.float32)
+        return [observation, reward, tf.TensorSpec((None,), tf.bool), state]
 
 
 _REWARDS: dict[str, Callable[[tf.Tensor], tf.Tensor]] = {

@@ -159,6 +159,13 @@ def test_names_in_the_strip_never_cover_each_other():
         assert places.min() >= 0 and places.max() <= 1
 
 
+@pytest.mark.parametrize("suffix", ["png", "svg"])
+def test_the_same_picture_has_the_same_bytes(suffix, tmp_path):
+    paths = [tmp_path / name / f"simplex.{suffix}" for name in "ab"]
+    one, two = (estimator_figures.simplex(path, 20).read_bytes() for path in paths)
+    assert one == two
+
+
 def test_a_picture_of_another_kind_is_refused(tmp_path):
     with pytest.raises(ValueError, match=r"expected \.png or \.svg"):
         estimator_figures.simplex(tmp_path / "simplex.gif", count=10)

@@ -104,6 +104,15 @@ def test_a_decoder_that_would_make_another_size_is_refused():
         (lambda: layers.MLP(()), "at least one layer"),
         (lambda: layers.SmallConvEncoder(layers=0), "layers must be at least 1"),
         (lambda: layers.GumbelSoftmax(0.0), "temperature must be positive"),
+        (lambda: layers.GumbelSoftmax(-1.0), "temperature must be positive"),
+        (
+            lambda: layers.GumbelSoftmax()(tf.zeros([3, 2]), temperature=0.0),
+            "temperature must be positive",
+        ),
+        (
+            lambda: layers.GumbelSoftmax()(tf.zeros([3, 1])),
+            "a known number of at least 2",
+        ),
         (
             lambda: layers.OneHotStraightThrough()(tf.zeros([3, 1])),
             "a known number of at least 2",
