@@ -48,6 +48,7 @@ def test_cases_of_the_estimator_suite_have_one_thread_each(monkeypatch):
         seen.append((command, env))
         return subprocess.CompletedProcess(command, 0, stdout="[]", stderr="")
 
+    monkeypatch.setattr(benchmark.score, "hardware", lambda: "a machine")
     monkeypatch.setattr(benchmark.subprocess, "run", run)
     monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", "2")
     flags = benchmark.flags.FLAGS
@@ -79,3 +80,13 @@ def test_the_committed_measurements_have_a_row_per_case(repository, suite, folde
         for row in rows:
             if row["reference"] and not row["name"].startswith("matmul"):
                 assert row["value"] >= row["reference"], row["name"]
+
+
+def test_the_table_of_steps_is_that_of_the_measurements(repository):
+    folder = repository / "scores" / "estimators"
+    rows = json.loads((folder / "benchmark" / "benchmark.json").read_text())
+    values = {row["name"]: row["value"] for row in rows}
+    readme = (folder / "README.md").read_text()
+    for estimator in ESTIMATORS:
+        cells = [f"{values[f'{model}/{estimator}']:.0f}" for model in MODELS]
+        assert f"| `{estimator}` | {' | '.join(cells)} |" in readme
