@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from agents.gumbel_softmax.config import ESTIMATORS
-from launch import benchmark, benchmark_estimators
+from launch import benchmark_estimators
 
 KEYS = {"suite", "machine", "name", "value", "unit", "better", "reference"}
 MODELS = ("sbn/bernoulli", "sbn/categorical", "vae/bernoulli", "vae/categorical")
@@ -41,23 +41,31 @@ def test_one_model_is_measured_against_its_reference(repository, tmp_path):
     assert "375" in done.stdout and "1/1 sbn/bernoulli/gumbel_softmax" in done.stderr
 
 
-def test_cases_of_the_estimator_suite_have_one_thread_each(monkeypatch):
-    seen = []
+# In a process of its own: launchers define flags of the same names.
+SPY = """
+import subprocess, sys
+from launch import benchmark
 
-    def run(command, env, **_):
-        seen.append((command, env))
-        return subprocess.CompletedProcess(command, 0, stdout="[]", stderr="")
+def run(command, env, **_):
+    print(env["TF_NUM_INTRAOP_THREADS"], *command[-2:])
+    return subprocess.CompletedProcess(command, 0, stdout="[]", stderr="")
 
-    monkeypatch.setattr(benchmark.score, "hardware", lambda: "a machine")
-    monkeypatch.setattr(benchmark.subprocess, "run", run)
-    monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", "2")
-    flags = benchmark.flags.FLAGS
-    for suite, threads in (("estimators", "1"), ("dreamerv2", "2")):
-        flags(["benchmark", f"--suite={suite}"])
-        assert benchmark._measure("machine") == []
-        command, environment = seen[-1]
-        assert f"--suite={suite}" in command and "--case=machine" in command
-        assert environment["TF_NUM_INTRAOP_THREADS"] == threads
+subprocess.run, benchmark.score.hardware = run, lambda: "a machine"
+benchmark.flags.FLAGS(sys.argv)
+assert benchmark._measure("machine") == []
+"""
+
+
+@pytest.mark.parametrize(("suite", "threads"), [("estimators", 1), ("dreamerv2", 2)])
+def test_cases_of_the_estimator_suite_have_one_thread_each(repository, suite, threads):
+    done = subprocess.run(
+        [sys.executable, "-c", SPY, f"--suite={suite}", "--repeats=3"],
+        cwd=repository,
+        env=os.environ | {"TF_NUM_INTRAOP_THREADS": "2"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout == f"{threads} --case=machine --repeats=3\n", done.stderr
 
 
 def test_a_case_that_does_not_exist_is_an_error_that_names_those_that_do(repository):

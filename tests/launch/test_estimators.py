@@ -9,7 +9,6 @@ import pytest
 
 import estimators
 from launch import estimator_cases, estimator_figures
-from launch import estimators as launcher
 
 DRAWS = 20_000
 # Evaluations of the cost and of its gradient per estimate, from the papers.
@@ -172,7 +171,7 @@ def test_a_picture_of_another_kind_is_refused(tmp_path):
 
 
 def test_the_launcher_refuses_too_few_draws(repository):
-    command = [sys.executable, "-m", launcher.__name__, "--draws=10"]
+    command = [sys.executable, "-m", "launch.estimators", "--draws=10"]
     done = subprocess.run(command, cwd=repository, capture_output=True, text=True)
     assert done.returncode != 0 and "draws" in done.stderr + done.stdout
 
