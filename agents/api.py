@@ -135,11 +135,16 @@ class Agent(abc.ABC):
     def set_state(self, tree: Tree, learn: bool = True) -> None:
         """Inverts `get_state`; with `learn` False only what acting needs is read."""
 
-    def export(self, folder: str | os.PathLike[str], **card: Any) -> None:
+    def export(
+        self,
+        folder: str | os.PathLike[str],
+        card: Mapping[str, Any] | None = None,
+        jit_compile: bool = False,
+    ) -> None:
         """Writes a SavedModel that acts as this agent does, anywhere TensorFlow is; see `agents.export.export`."""
         from agents import export
 
-        export.export(self, folder, card)  # type: ignore[arg-type]
+        export.export(self, folder, card, jit_compile)  # type: ignore[arg-type]
 
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Saves all that `agents.load(folder, learn=True)` needs to go on, replay included."""

@@ -135,17 +135,21 @@ def default_logdir(
 
 def make_envs(run: RunConfig, num_envs: int | None = None) -> VectorEnv:
     """Makes the environments of a run, or other numbers of them for evaluation."""
-    wanted = {name: getattr(run, name) for name in _FLAGGED}
-    options = _env_options(run) | {key: value for key, value in wanted.items() if value}
     try:
         return envs_lib.make(
             run.env,
             num_envs or run.num_envs,
             parallel=None if run.parallel == "auto" else run.parallel,
-            **options,
+            **env_options(run),
         )
     except TypeError as error:
         raise ValueError(f"{run.env} cannot be made so: {error}") from error
+
+
+def env_options(run: RunConfig) -> dict[str, Any]:
+    """Returns a run's options of `envs.make`, those with flags of their own too."""
+    wanted = {name: getattr(run, name) for name in _FLAGGED}
+    return _env_options(run) | {key: value for key, value in wanted.items() if value}
 
 
 def _env_options(run: RunConfig) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import gymnasium
 
 from envs.api import Spaces, Step, VectorEnv
 from envs.errors import EnvError
-from envs.make import check_name, make, parse_options
+from envs.make import check_name, describe, make, parse_options
 from envs.options import format_options
 
 __zoo__ = "latent-agent-zoo"
@@ -14,6 +14,7 @@ __all__ = [
     "Step",
     "VectorEnv",
     "check_name",
+    "describe",
     "format_options",
     "make",
     "parse_options",

@@ -1,5 +1,6 @@
 """Actions at the door: what agents send, checked, and what environments receive."""
 
+import enum
 from typing import Any
 
 import gymnasium
@@ -87,6 +88,22 @@ def mask_rows(array: np.ndarray, mask: np.ndarray) -> np.ndarray:
     return np.where(mask.reshape((-1,) + (1,) * (array.ndim - 1)), 0, array).astype(
         array.dtype
     )
+
+
+def meanings(env: Any, space: gymnasium.Space) -> tuple[str, ...]:
+    """Returns a word per class of a Discrete space as the environment has them, or nothing.
+
+    Understood are `get_action_meanings()` (Atari and its kin), `action_meanings`, and an Enum `actions` (MiniGrid).
+    """
+    if not isinstance(space, spaces.Discrete):
+        return ()
+    found: Any = getattr(env, "action_meanings", ())
+    if callable(getattr(env, "get_action_meanings", None)):
+        found = env.get_action_meanings()
+    elif isinstance(getattr(env, "actions", None), enum.EnumMeta):
+        found = [member.name for member in env.actions]
+    words = tuple(str(word) for word in found) if np.iterable(found) else ()
+    return words if len(words) == space.n else ()
 
 
 def to_native(native: gymnasium.Space, action: np.ndarray) -> Any:

@@ -74,10 +74,12 @@ class NativeSpaces(NamedTuple):
     Attributes:
         observation: Key -> the space of that part, with the keys of `Spaces.observation`.
         action: The action space.
+        action_meanings: A word per class of a Discrete action, where the environment has them.
     """
 
     observation: dict[str, gymnasium.Space]
     action: gymnasium.Space
+    action_meanings: tuple[str, ...] = ()
 
 
 class VectorEnv(Protocol):

@@ -7,7 +7,7 @@ import gymnasium
 import numpy as np
 
 from envs import actions, images
-from envs.api import Spaces, Step
+from envs.api import NativeSpaces, Spaces, Step
 from envs.extras import require
 from envs.seeding import row_seeds
 
@@ -15,6 +15,15 @@ FRAME_SKIP = 4
 MAX_FRAMES = (
     108_000  # half an hour of play; the library counts them from the no-op start on
 )
+# What no option changes, in the words of ale-py's vector environment.
+FIXED: dict[str, Any] = {
+    "frameskip": FRAME_SKIP,
+    "maxpool": True,
+    "stack_num": 1,
+    "reward_clipping": False,
+    "episodic_life": False,
+    "use_fire_reset": False,
+}
 TWO_PLAYER_ONLY = ("combat", "joust", "maze_craze", "warlords")
 
 
@@ -97,16 +106,21 @@ class AtariEnvs:
             img_height=size,
             img_width=size,
             grayscale=grayscale,
-            stack_num=1,
-            frameskip=FRAME_SKIP,
             noop_max=noop_max,
-            reward_clipping=False,
-            use_fire_reset=False,
+            **FIXED,
         )
         channels = 1 if grayscale else 3
         self.spaces = Spaces(
             {"image": gymnasium.spaces.Box(0, 255, (size, size, channels), np.uint8)},
             actions.canonical_space(self._envs.single_action_space),
+        )
+        words = [
+            str(action).split(".")[-1] for action in self._envs.ale.get_action_set()
+        ]
+        self.native = NativeSpaces(
+            dict(self.spaces.observation),
+            self._envs.single_action_space,
+            tuple(words),
         )
         self._is_last: np.ndarray | None = None
         self._picture: np.ndarray | None = None

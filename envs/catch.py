@@ -21,6 +21,7 @@ class Catch(gymnasium.Env):
     The observation is a picture [10, 5, 1] uint8, 255 where the ball and the paddle are.
     """
 
+    action_meanings = ("left", "stay", "right")
     metadata = {"render_modes": ["rgb_array"], "render_fps": 8}
 
     def __init__(self, render_mode: str | None = None):

@@ -75,7 +75,11 @@ class GuardedEnv:
             actions.canonical_space(self._action_space),
             dict(info_spaces),
         )
-        self.native = NativeSpaces(self._observations.native, self._action_space)
+        self.native = NativeSpaces(
+            self._observations.native,
+            self._action_space,
+            actions.meanings(self._env.unwrapped, self._action_space),
+        )
 
     def reset(self, seed: int | None = None) -> Arrival:
         """Starts an episode; without a seed the environment's own streams go on."""

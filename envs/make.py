@@ -15,7 +15,7 @@ import gymnasium
 from envs import crafter, dm_control, minatar, minigrid, popgym
 from envs import options as options_lib
 from envs.api import VectorEnv
-from envs.atari import AtariEnvs, find_rom
+from envs.atari import FIXED, AtariEnvs, find_rom
 from envs.extras import require
 from envs.gym import GymEnvs
 from envs.reset_mask import Game, ResetMaskEnvs
@@ -70,6 +70,35 @@ def make(
     options_lib.check(suite, build, options)
     common = {"parallel": parallel, "timeout_s": timeout_s}
     return build(name, rest, num_envs, seed, common, **options)
+
+
+def describe(name: str, **options: Any) -> dict[str, Any]:
+    """Returns what one must know to make the same environment elsewhere.
+
+    Args:
+        name: 'suite:name'.
+        **options: As `make` takes them.
+
+    Returns:
+        `name`; `options`, all of them, defaults too; `frames_per_step`; `action_meanings`; and `fixed`, what the suite's
+        adapter does in any case.
+
+    Raises:
+        As `make`.
+    """
+    suite = name.partition(":")[0]
+    made = make(name, 1, **options)
+    try:
+        native = getattr(made, "native", None)
+        return {
+            "name": name,
+            "options": options_lib.resolved(SUITES.get(suite, _module), options),
+            "frames_per_step": made.frames_per_step,
+            "action_meanings": list(native.action_meanings) if native else [],
+            "fixed": FIXED if suite == "atari" else {},
+        }
+    finally:
+        made.close()
 
 
 def parse_options(name: str, text: str) -> dict[str, Any]:

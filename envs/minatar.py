@@ -9,6 +9,16 @@ from envs.extras import require
 PREFIX = "MinAtar/"
 
 
+_WORDS = {
+    "n": "noop",
+    "l": "left",
+    "u": "up",
+    "r": "right",
+    "d": "down",
+    "f": "fire",
+}
+
+
 class FreshStickiness(gymnasium.Wrapper):
     """Forgets the last action on reset.
 
@@ -40,6 +50,9 @@ def make_env(name: str) -> gymnasium.Env:
     env = gymnasium.make(
         PREFIX + name, render_mode="rgb_array", disable_env_checker=True
     )
+    inner: Any = env.unwrapped
+    letters = [inner.game.env.action_map[i] for i in inner.action_set]
+    inner.action_meanings = [_WORDS[letter] for letter in letters]
     return FreshStickiness(env)
 
 

@@ -24,6 +24,11 @@ def check(suite: str, build: Callable, options: Iterable[str]) -> None:
             )
 
 
+def resolved(build: Callable, options: dict[str, Any]) -> dict[str, Any]:
+    """Returns every option of a builder: what is given, else its default."""
+    return {key: each.default for key, each in _parameters(build).items()} | options
+
+
 def parse(suite: str, build: Callable, text: str) -> dict[str, Any]:
     """Reads 'rgb=true,size=32' as options of a builder, each of the type that its signature names.
 

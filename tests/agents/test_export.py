@@ -1,0 +1,160 @@
+"""SavedModels act as the agents do, bit for bit, in processes that have only TensorFlow."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from gymnasium.spaces import Box, Discrete
+
+import agents
+from agents.api import Spaces, Step
+from tests.agents.dummies import StatelessDummy
+
+STEPS = 200
+KINDS = {
+    "pictures": ({"image": Box(0, 255, (10, 10, 2), np.uint8)}, Discrete(5)),
+    "vectors": (
+        {"a/b": Box(-1, 1, (3,), np.float32), "board": Box(0, 1, (5, 5, 4), bool)},
+        Box(-1, 1, (2,), np.float32),
+    ),
+}
+# Runs where this code is not on the path; -I keeps the environment out.
+READER = """
+import sys
+import numpy as np, tensorflow as tf
+loaded = tf.saved_model.load(sys.argv[1])
+there = dict(np.load(sys.argv[2]))
+found = {}
+for mode in ("greedy", "sample"):
+    for batch in (1, 3):
+        start = loaded.signatures["initial_state"](
+            batch=tf.constant(batch), seed=tf.constant(7)
+        )
+        state = {name: np.asarray(value) for name, value in start.items()}
+        for t in range(len(there[f"{batch}/is_first"])):
+            given = {
+                name.split("/")[1]: tf.constant(values[t])
+                for name, values in there.items() if name.startswith(f"{batch}/")
+            }
+            out = loaded.signatures[mode](**given, **state)
+            state = {k: v for k, v in out.items() if k != "action"}
+            for name, value in out.items():
+                found.setdefault(f"{mode}/{batch}/{name}", []).append(np.asarray(value))
+np.savez(sys.argv[3], **found)
+ours = {"agents", "layers", "estimators", "tensorflow_probability"} & set(sys.modules)
+print(tf.__version__, sorted(ours))
+"""
+
+
+def make(kind):
+    observation, action = KINDS[kind]
+    overrides = {"reward_transform": "identity"}
+    agent = agents.make(
+        "dreamerv2", Spaces(observation, action), preset="debug", seed=3, **overrides
+    )
+    # Larger weights, so that actions differ.
+    for name, variable in agent.variables().items():
+        if name.startswith("actor/"):
+            variable.assign(5 * np.asarray(variable))
+    return agent
+
+
+def episode(agent, batch):
+    """Random steps with resets at random places, [T] Steps."""
+    rng = np.random.default_rng(batch)
+    steps = []
+    for t in range(STEPS):
+        observation = {
+            key: np.stack([draw(box, rng) for _ in range(batch)])
+            for key, box in agent.spaces.observation.items()
+        }
+        is_first = (rng.random(batch) < 0.05) | (t == 0)
+        reward = np.where(is_first, 0, rng.normal(size=batch)).astype(np.float32)
+        nothing = np.zeros(batch, np.float32)
+        steps.append(
+            Step(observation, nothing, reward, nothing + 1, is_first, is_first)
+        )
+    return steps
+
+
+def draw(box, rng):
+    if box.dtype == bool:
+        return rng.random(box.shape) < 0.5
+    if box.dtype == np.uint8:
+        return rng.integers(256, size=box.shape, dtype=np.uint8)
+    return rng.uniform(-1, 1, box.shape).astype(np.float32)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_bare_process_acts_bit_for_bit_as_the_agent(kind, tmp_path):
+    agent = make(kind)
+    agent.export(tmp_path / "policy", {"note": "of a test"})
+    card = json.loads((tmp_path / "policy" / "card.json").read_text())
+    assert card["note"] == "of a test" and card["agent"] == "dreamerv2"
+    names, runs = card["observation"], {}
+    for batch in (1, 3):
+        steps = episode(agent, batch)
+        for key, name in names.items():
+            runs[f"{batch}/{name}"] = np.stack([s.observation[key] for s in steps])
+        runs[f"{batch}/reward"] = np.stack([s.reward for s in steps])
+        runs[f"{batch}/is_first"] = np.stack([s.is_first for s in steps])
+    np.savez(tmp_path / "in.npz", **runs)
+    command = [sys.executable, "-I", "-c", READER]
+    paths = [str(tmp_path / name) for name in ("policy", "in.npz", "out.npz")]
+    done = subprocess.run(
+        [*command, *paths],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        env={
+            key: os.environ[key] for key in os.environ if not key.startswith("PYTHON")
+        },
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stdout.split(maxsplit=1)[1] == "[]\n"
+    found = np.load(tmp_path / "out.npz")
+    chosen = set()
+    for mode in ("greedy", "sample"):
+        for batch in (1, 3):
+            state = agent.initial_state(batch, seed=7)
+            for t, step in enumerate(episode(agent, batch)):
+                action, state = agent.act(step, state, mode=mode)
+                there = found[f"{mode}/{batch}/action"][t]
+                np.testing.assert_array_equal(there, action)
+                chosen |= {tuple(np.ravel(a)) for a in action}
+                for key, value in state.items():
+                    there = found[f"{mode}/{batch}/{card['state'][key]}"][t]
+                    np.testing.assert_array_equal(there, value, key)
+    assert len(chosen) >= 3
+
+
+def test_the_card_names_every_input_with_shape_and_type(tmp_path):
+    agent = make("vectors")
+    agent.export(tmp_path)
+    card = json.loads((tmp_path / "card.json").read_text())
+    assert card["observation"] == {
+        "a/b": "observation_a_b",
+        "board": "observation_board",
+    }
+    inputs = card["inputs"]
+    assert inputs["observation_a_b"] == {"shape": [None, 3], "dtype": "float32"}
+    assert inputs["state_seed"] == {"shape": [None, 2], "dtype": "int32"}
+    assert inputs["is_first"] == {"shape": [None], "dtype": "bool"}
+    assert card["env_steps"] == 0 and "tensorflow" in card["tested_with"]
+
+
+def test_keys_that_would_have_the_same_name_are_refused(tmp_path):
+    boxes = {key: Box(-1, 1, (3,), np.float32) for key in ("a/b", "a_b")}
+    agent = agents.make("dreamerv2", Spaces(boxes, Discrete(2)), preset="debug")
+    with pytest.raises(ValueError, match="read the same"):
+        agent.export(tmp_path)
+
+
+def test_an_agent_without_a_graph_says_so(tmp_path):
+    box = Box(-1, 1, (3,), np.float32)
+    agent = StatelessDummy(Spaces({"vector": box}, Discrete(2)))
+    with pytest.raises(ValueError, match="acts outside of TensorFlow's graphs"):
+        agent.export(tmp_path)
