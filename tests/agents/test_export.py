@@ -158,3 +158,36 @@ def test_an_agent_without_a_graph_says_so(tmp_path):
     agent = StatelessDummy(Spaces({"vector": box}, Discrete(2)))
     with pytest.raises(ValueError, match="acts outside of TensorFlow's graphs"):
         agent.export(tmp_path)
+
+
+STEPPER = """
+import sys
+import numpy as np, tensorflow as tf
+loaded = tf.saved_model.load(sys.argv[1])
+state = loaded.signatures["initial_state"](batch=tf.constant(2), seed=tf.constant(7))
+for t in range(20):
+    out = loaded.signatures["sample"](
+        observation_image=tf.constant(np.full((2, 10, 10, 2), t, np.uint8)),
+        reward=tf.zeros(2), is_first=tf.fill([2], t == 0), **state)
+    state = {k: v for k, v in out.items() if k != "action"}
+    assert all(np.isfinite(np.asarray(v)).all() for v in state.values())
+    assert ((out["action"].numpy() >= 0) & (out["action"].numpy() < 5)).all()
+print(tf.__version__)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_tensorflow_2_15_loads_and_steps_it_too(tmp_path):
+    make("pictures").export(tmp_path / "policy")
+    subprocess.run([sys.executable, "-m", "venv", tmp_path / "old"], check=True)
+    python = tmp_path / "old" / "bin" / "python"
+    wanted = ["tensorflow-cpu==2.15.1"]
+    subprocess.run([python, "-m", "pip", "install", "-q", *wanted], check=True)
+    done = subprocess.run(
+        [python, "-I", "-c", STEPPER, tmp_path / "policy"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout == "2.15.1\n", done.stderr[-2000:]
