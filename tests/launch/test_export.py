@@ -1,8 +1,6 @@
 """The launcher that writes SavedModels: what it says, and the card."""
 
 import json
-import subprocess
-import sys
 
 import pytest
 import tensorflow as tf
@@ -11,18 +9,8 @@ from agents import policy
 
 
 @pytest.fixture
-def command(tmp_path):
-    def run(*arguments, ok=True):
-        done = subprocess.run(
-            [sys.executable, "-m", "launch.export", *arguments],
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-        )
-        assert (done.returncode == 0) == ok, done.stderr[-3000:]
-        return done.stdout + done.stderr
-
-    return run
+def command(launch):
+    return launch("export")
 
 
 def test_a_shipped_policy_is_written_with_a_card_that_says_how_to_make_its_game(

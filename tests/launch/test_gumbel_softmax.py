@@ -1,10 +1,7 @@
 """The launcher of Table 1 as a command: a cell, the table, and what it says to bad input."""
 
 import json
-import os
 import re
-import subprocess
-import sys
 
 import pytest
 
@@ -12,19 +9,8 @@ DEBUG = ("--preset=debug", "--updates=60", "--log_every=20", "--eval_every=50")
 
 
 @pytest.fixture
-def command(tmp_path):
-    def run(*arguments, ok=True):
-        done = subprocess.run(
-            [sys.executable, "-m", "launch.gumbel_softmax", *arguments],
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            env=os.environ | {"KERAS_HOME": str(tmp_path / "keras")},
-        )
-        assert (done.returncode == 0) == ok, done.stderr[-3000:]
-        return done.stdout + done.stderr
-
-    return run
+def command(launch):
+    return launch("gumbel_softmax")
 
 
 def test_a_cell_is_trained_evaluated_and_drawn_and_its_numbers_explained(

@@ -1,8 +1,6 @@
 """Reports over Atari scores: rows, intervals, games, and the published table as JSON."""
 
 import json
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -27,18 +25,8 @@ RESULT = {
 
 
 @pytest.fixture
-def command(tmp_path):
-    def run(*arguments, ok=True):
-        done = subprocess.run(
-            [sys.executable, "-m", "launch.report", *arguments],
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-        )
-        assert (done.returncode == 0) == ok, done.stderr[-3000:]
-        return done.stdout if ok else done.stderr
-
-    return run
+def command(launch):
+    return launch("report")
 
 
 def write(folder, env, finals, **more):
@@ -52,7 +40,7 @@ def write(folder, env, finals, **more):
 
 
 def test_the_published_table_is_printed_as_json(command):
-    found = json.loads(command("--published", "--format=json"))
+    found = json.loads(command("--published", "--format=json", only_stdout=True))
     assert found == {"published": normalized.published_table()}
 
 
@@ -61,7 +49,8 @@ def test_our_games_are_summed_up_beside_the_published_ones(command, tmp_path):
     write(tmp_path / "boxing", "atari:Boxing", [0.1, 0.1, 12.1])
     write(tmp_path / "bare", "atari:Boxing", [12.1], ablate=["no_layer_norm"])
     write(tmp_path / "catch", "zoo:Catch-v0", [1.0])
-    found = json.loads(command("--scores=*", "--format=json", "--reps=200"))
+    given = ("--scores=*", "--format=json", "--reps=200")
+    found = json.loads(command(*given, only_stdout=True))
     rows = found["rows"]
     assert rows.keys() == {
         "dreamerv2 atari_small",
