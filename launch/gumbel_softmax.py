@@ -7,7 +7,6 @@ trains the whole of Table 1, cell by cell, and writes it beside the paper's. The
 import launch.origin  # noqa: F401
 
 import dataclasses
-import os
 import pathlib
 
 from absl import flags
@@ -21,7 +20,7 @@ from agents.gumbel_softmax.config import (
     PRESETS,
     GumbelSoftmaxConfig,
 )
-from launch import app, gumbel_table, tensorflow_log
+from launch import app, gumbel_table, jobs, tensorflow_log
 
 _PRESET = flags.DEFINE_string(
     "preset", "small", f"One of {', '.join(PRESETS)}; 'a,b' lays b over a."
@@ -106,7 +105,7 @@ def table() -> None:
         + (f"--preset={_PRESET.value}",),
     )
     output = pathlib.Path(_OUTPUT.value) if _OUTPUT.value else plan.folder
-    gumbel_table.train(plan, output, _WORKERS.value or len(os.sched_getaffinity(0)))
+    gumbel_table.train(plan, output, _WORKERS.value or len(jobs.usable_cores()))
 
 
 def main() -> None:

@@ -184,9 +184,15 @@ class _Runner:
         )
 
 
+def usable_cores() -> list[int]:
+    """Returns the cores that this process may use; on systems that do not tell (macOS) all of them."""
+    tell = getattr(os, "sched_getaffinity", lambda _: range(os.cpu_count() or 1))
+    return sorted(tell(0))
+
+
 def _cores(workers: int) -> Iterator[int]:
     """The cores to use; -1 stands for any."""
-    usable = sorted(getattr(os, "sched_getaffinity", lambda _: ())(0))
+    usable = usable_cores()
     for i in range(workers):
         yield usable[i] if i < len(usable) else -1
 
