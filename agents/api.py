@@ -140,11 +140,12 @@ class Agent(abc.ABC):
         folder: str | os.PathLike[str],
         card: Mapping[str, Any] | None = None,
         jit_compile: bool = False,
+        untrained: bool = False,
     ) -> None:
         """Writes a SavedModel that acts as this agent does, anywhere TensorFlow is; see `agents.export.export`."""
         from agents import export
 
-        export.export(self, folder, card, jit_compile)  # type: ignore[arg-type]
+        export.export(self, folder, card, jit_compile, untrained)  # type: ignore[arg-type]
 
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Saves all that `agents.load(folder, learn=True)` needs to go on, replay included."""

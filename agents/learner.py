@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from agents.api import Agent, Mode, Tree
+from agents.api import Agent, Batch, Mode, Tree
 
 Policy = Callable[..., tuple[Any, Mapping[str, Any]]]
+Distribution = Callable[..., tuple[Any, Any, Mapping[str, Any]]]
 
 
 class Learner(Agent):
@@ -26,6 +27,11 @@ class Learner(Agent):
     def variables(self) -> Mapping[str, Any]:
         """Returns every variable of weights, optimizers and counters by a stable name."""
 
+    def raw_variables(self, names: set[str]) -> list[Any]:
+        """Returns the tf.Variables of these names in their order: those of Keras 3 are shells around them."""
+        found = self.variables()
+        return [_raw(found[name]) for name in sorted(names)]
+
     def policy(self, mode: Mode) -> Policy:
         """Returns what `act` computes, as a function that TensorFlow can trace.
 
@@ -39,6 +45,37 @@ class Learner(Agent):
             ValueError: If the agent acts without TensorFlow.
         """
         raise ValueError(f"{type(self).__name__} acts outside of TensorFlow's graphs")
+
+    def distribution(self) -> Distribution:
+        """Returns what `policy('sample')` draws from, as a function that TensorFlow can trace.
+
+        Returns:
+            (observation, reward [B], is_first [B], state) -> (a TFP distribution of actions, action [B] or [B, n],
+            state); action and state are those of `policy('sample')`.
+
+        Raises:
+            NotImplementedError: If the agent has none.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no action distribution")
+
+    def scheduled(self) -> Mapping[str, float]:
+        """Returns the values that the config's schedules have at `env_steps`, by name; here there are none."""
+        return {}
+
+    def update_step(
+        self, batch: Batch, scheduled: Mapping[str, Any]
+    ) -> Mapping[str, Any]:
+        """What `update` computes, for TensorFlow to trace: rows and `scheduled()` as tensors -> float32 scalars."""
+        raise NotImplementedError(f"{type(self).__name__} updates outside of graphs")
+
+    @property
+    def window(self) -> int:
+        """Rows of a batch for `update`."""
+        raise NotImplementedError
+
+    def env_steps_at(self, updates: int, batch: int) -> int:
+        """Returns the environment steps at which so many updates, on batches of so many windows, are made."""
+        raise NotImplementedError
 
     @abc.abstractmethod
     def acting_names(self) -> set[str]:
@@ -86,6 +123,11 @@ class Learner(Agent):
         if self.can_report:
             names |= self.report_names()
         assign({name: wanted[name] for name in names}, tree["variables"])
+
+
+def _raw(variable: Any) -> Any:
+    # A tf.Variable has a method of that name.
+    return variable if callable(variable.value) else variable.value
 
 
 def assign(variables: Mapping[str, Any], values: Mapping[str, np.ndarray]) -> None:

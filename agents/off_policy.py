@@ -104,6 +104,16 @@ class OffPolicyAgent(Learner):
         target = self.config.pretrain + int(past_prefill / self.config.train_every)
         return max(0, target - self.updates)
 
+    @property
+    def window(self) -> int:
+        """The config's batch_length."""
+        return self.config.batch_length
+
+    def env_steps_at(self, updates: int, batch: int) -> int:
+        """Returns the environment steps at which so many updates are due."""
+        after = max(0, updates - self.config.pretrain) * self.config.train_every
+        return self.config.prefill + int(after)
+
     def train(self) -> Metrics | None:
         """Makes the updates that are due; raises NonFiniteError on a loss that is not finite."""
         due = self.updates_due()

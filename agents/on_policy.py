@@ -32,6 +32,15 @@ class OnPolicyAgent(Learner):
         self._rollout.add(rows)
         self.env_steps += int(np.count_nonzero(~step.is_first))
 
+    @property
+    def window(self) -> int:
+        """T + 1."""
+        return self.length + 1
+
+    def env_steps_at(self, updates: int, batch: int) -> int:
+        """Returns the environment steps in so many updates, resets counted."""
+        return updates * self.length * batch
+
     def updates_due(self) -> int:
         """Returns 1 when a window is full."""
         return int(self._rollout is not None and self._rollout.full)

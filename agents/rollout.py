@@ -1,4 +1,4 @@
-"""On-policy windows, and the one function that shifts rows into transitions."""
+"""On-policy windows, and the only two functions that shift: rows into transitions, TF-Agents' trajectories into rows."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -6,6 +6,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from agents.api import Batch, Tree
+
+Parts = Mapping[str, Any]
+_FIRST, _LAST = 0, 2  # of dm_env and TF-Agents
 
 
 class Transitions(NamedTuple):
@@ -52,6 +55,39 @@ def to_transitions(rows: Batch) -> Transitions:
         mask=_to_float(~rows["is_first"][1:]),
         state={key: value[1:] for key, value in _part(rows, "state/").items()},
     )
+
+
+def from_trajectories(trajectory: Any, parts: Parts, state: Parts) -> dict[str, Any]:
+    """Shifts TF-Agents' frames, each of which holds the action that follows it, into rows.
+
+        observation_i, is_first_i and is_last_i of frame i + 1;  action_i, reward_i, discount_i and state_i of frame i
+
+    Args:
+        trajectory: With the fields of a TF-Agents Trajectory, tensors [B, T + 1, ...].
+        parts: Key -> [B, T + 1, ...], its observation.
+        state: Field -> [B, T + 1, ...], of the state returned with the frame's action (from its policy info).
+
+    Returns:
+        Rows, key -> [T, B, ...]: one fewer than frames, for nothing is known of what led to the first.
+    """
+    import tensorflow as tf  # tensors came, so it is loaded already
+
+    def before(value: tf.Tensor, at_reset: Any) -> tf.Tensor:
+        value = _time_major(value)[:-1]
+        flag = is_first[(..., *[tf.newaxis] * (len(value.shape) - 2))]
+        return tf.where(flag, tf.cast(at_reset, value.dtype), value)
+
+    kind = _time_major(trajectory.step_type)[1:]
+    is_first = kind == _FIRST
+    rows = {f"observation/{key}": _time_major(v)[1:] for key, v in parts.items()}
+    rows |= {
+        "action": before(trajectory.action, 0),
+        "reward": before(trajectory.reward, 0),
+        "discount": before(trajectory.discount, 1),
+        "is_first": is_first,
+        "is_last": kind == _LAST,
+    }
+    return rows | {f"state/{k}": _time_major(v)[:-1] for k, v in state.items()}
 
 
 class Rollout:
@@ -139,6 +175,12 @@ class Rollout:
             key: np.zeros((self.length + 1, self.batch, *shape), dtype)
             for key, (shape, dtype) in self.spec.items()
         }
+
+
+def _time_major(value: Any) -> Any:
+    import tensorflow as tf
+
+    return tf.transpose(value, [1, 0, *range(2, len(value.shape))])
 
 
 def _part(rows: Batch, prefix: str) -> dict[str, Any]:

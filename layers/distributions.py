@@ -28,19 +28,19 @@ class ClippedTruncatedNormal(tfd.TruncatedNormal):
     """A normal truncated to [-1, 1] whose samples are kept within +-edge, straight-through.
 
     Args:
-        mean: [...].
-        std: [...].
+        loc: [...], the mean before truncation.
+        scale: [...], the standard deviation before truncation.
         edge: The largest absolute value of a sample, below 1.
     """
 
     def __init__(
         self,
-        mean: tf.Tensor,
-        std: tf.Tensor,
+        loc: tf.Tensor,
+        scale: tf.Tensor,
         edge: float,
         name: str = "ClippedTruncatedNormal",
     ):
-        super().__init__(mean, std, -1.0, 1.0, name=name)
+        super().__init__(loc, scale, -1.0, 1.0, name=name)
         self._edge = edge
 
     def _sample_n(self, n: Any, seed: Any = None) -> tf.Tensor:

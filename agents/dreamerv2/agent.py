@@ -19,7 +19,7 @@ from agents.dreamerv2.behavior import Behavior
 from agents.dreamerv2.config import DreamerV2Config
 from agents.dreamerv2.report import CONTEXT, OpenLoop, open_loop
 from agents.dreamerv2.world_model import Sequence, WorldModel
-from agents.learner import Policy
+from agents.learner import Distribution, Policy
 from agents.off_policy import OffPolicyAgent
 from agents.optimizer import Optimizer
 
@@ -68,12 +68,11 @@ class DreamerV2(OffPolicyAgent):
         self.world = WorldModel(spaces, config, dtype)
         self.behavior = Behavior(spaces, config, dtype)
         self._counter = tf.Variable(0, dtype=tf.int64, name="updates")
-        self._scales = tf.Variable([0.0, 0.0], name="scales")  # entropy, mix
         self._build()
         self._optimizers = self._make_optimizers()
         self._update = tf.function(
             self._update_step,
-            input_signature=[self._batch_signature()],
+            input_signature=[self._batch_signature(), tf.TensorSpec([2])],
             jit_compile=config.jit_compile,
             autograph=False,
         )
@@ -121,11 +120,22 @@ class DreamerV2(OffPolicyAgent):
         The schedules have their values of this environment step. Where `loss` is not finite, actor, critic and
         counter are unchanged, and so is the world model if it was its loss or gradient.
         """
-        self._scales.assign(
-            [self._entropy_scale(self.env_steps), self._mix(self.env_steps)]
-        )
+        return self.update_step(batch, self.scheduled())
+
+    def scheduled(self) -> Mapping[str, float]:
+        """Returns the scale of the actor's entropy and the mix of its gradients at `env_steps`."""
+        return {
+            "entropy_scale": self._entropy_scale(self.env_steps),
+            "actor_grad_mix": self._mix(self.env_steps),
+        }
+
+    def update_step(
+        self, batch: Batch, scheduled: Mapping[str, Any]
+    ) -> Mapping[str, Any]:
+        """`update` with the values of the schedules given."""
+        scales = [scheduled["entropy_scale"], scheduled["actor_grad_mix"]]
         signature = self._batch_signature()
-        return self._update({key: batch[key] for key in signature})
+        return self._update({key: batch[key] for key in signature}, tf.stack(scales))
 
     def open_loop(self, batch: Batch) -> OpenLoop:
         """Predicts sequences open loop, [T, B, ...] with the config's T: see `agents.dreamerv2.report`.
@@ -239,10 +249,12 @@ class DreamerV2(OffPolicyAgent):
         for net in self.behavior.modules.values():
             net(features)
 
-    def _update_step(self, batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+    def _update_step(
+        self, batch: dict[str, tf.Tensor], scales: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
         sequence = self._sequence(batch)
         posterior, metrics = self._update_model(sequence)
-        metrics |= self._update_behavior(posterior, sequence.discount, metrics)
+        metrics |= self._update_behavior(posterior, sequence.discount, metrics, scales)
         losses = [metrics[f"{name}_loss"] for name in self._optimizers]
         norms = [metrics[f"{name}_grad_norm"] for name in self._optimizers]
         finite = tf.reduce_all(tf.math.is_finite(losses + norms))
@@ -272,6 +284,7 @@ class DreamerV2(OffPolicyAgent):
         posterior: Any,
         not_terminal: tf.Tensor,
         model_metrics: dict[str, tf.Tensor],
+        scales: tf.Tensor,
     ) -> dict[str, tf.Tensor]:
         behavior, horizon = self.behavior, self.config.horizon
         start = tf.nest.map_structure(
@@ -285,7 +298,7 @@ class DreamerV2(OffPolicyAgent):
         number = tf.size(not_terminal)
         noise = self.world.noise((horizon, number), self._seed(_PRIOR))
         action_noise = behavior.action_noise((horizon, number), self._seed(_ACTION))
-        entropy_scale, mix = tf.unstack(self._scales)
+        entropy_scale, mix = tf.unstack(scales)
         actor = behavior_lib.trainable(behavior.actor)
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch([variable.value for variable in actor])
@@ -329,32 +342,57 @@ class DreamerV2(OffPolicyAgent):
     def policy(self, mode: Mode) -> Policy:
         """Returns the filter and the actor: (observation, reward, is_first, state) -> (action, state)."""
 
-        def policy(
-            observation: dict[str, tf.Tensor],
-            reward: tf.Tensor,
-            is_first: tf.Tensor,
-            state: dict[str, tf.Tensor],
-        ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-            batch = tf.shape(is_first)[0]
-            seed = state["seed"][0]
-            advanced = state["seed"] + tf.constant([0, 2])
-            latent = self._filter(observation, is_first, state, seed)
-            policy = self.behavior.actor(self.world.cell.features(latent))
-            head = self.behavior.actor.head
-            if mode == "sample":
-                noise = self.behavior.action_noise((batch,), seed + [0, 1])
-                encoded = head.sample(policy, noise)
+        def policy(*step: Any) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+            _, action, state = self._choose(mode, *step)
+            return action, state
+
+        return policy
+
+    def distribution(self) -> Distribution:
+        """Returns `policy('sample')` with the distribution that it draws from; classes are numbers."""
+        from tensorflow_probability import distributions as tfd
+
+        def distribution(*step: Any) -> tuple[Any, tf.Tensor, dict[str, tf.Tensor]]:
+            parameters, action, state = self._choose("sample", *step)
+            if self.behavior_discrete:
+                found = tfd.Categorical(logits=parameters)
             else:
-                encoded = head.mode(policy)
-            action = self._decode_action(encoded)
-            return action, {
+                found = self.behavior.actor.head.distribution(parameters)
+            return found, action, state
+
+        return distribution
+
+    def _choose(
+        self,
+        mode: Mode,
+        observation: dict[str, tf.Tensor],
+        reward: tf.Tensor,
+        is_first: tf.Tensor,
+        state: dict[str, tf.Tensor],
+    ) -> tuple[tf.Tensor, tf.Tensor, dict[str, tf.Tensor]]:
+        """Returns the parameters of the actor's head, the action and the next state."""
+        seed = state["seed"][0]
+        latent = self._filter(observation, is_first, state, seed)
+        parameters = self.behavior.actor(self.world.cell.features(latent))
+        head = self.behavior.actor.head
+        if mode == "sample":
+            batch = tf.shape(is_first)[0]
+            noise = self.behavior.action_noise((batch,), seed + [0, 1])
+            encoded = head.sample(parameters, noise)
+        else:
+            encoded = head.mode(parameters)
+        action = self._decode_action(encoded)
+        advanced = state["seed"] + tf.constant([0, 2])
+        return (
+            parameters,
+            action,
+            {
                 "deter": latent.deter,
                 "stoch": latent.stoch,
                 "action": action,
                 "seed": advanced,
-            }
-
-        return policy
+            },
+        )
 
     def _filter(
         self,
