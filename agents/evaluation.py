@@ -3,15 +3,19 @@
 import json
 import os
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, get_args
 
 import numpy as np
 
 import envs as envs_lib
 from agents import config as config_lib
-from agents import driver, policy, registry, training, video
+from agents import driver, policy, registry, video
+from agents import settings as settings_lib
 from agents.api import Agent, Mode, VectorEnv
+
+SEED = 1_000_000  # far from those of trainings
+_MAX_SEED = 2**31  # policies keep theirs in int32
 
 
 def play(
@@ -52,14 +56,91 @@ def play(
     return ended
 
 
+class Evaluator:
+    """A saved agent with its environment, loaded once and played as often as one likes.
+
+    Args:
+        folder: The run's logdir, a policy's folder, or the name of a shipped policy, as 'dreamerv2/catch'.
+        env: Another environment with the same spaces; the run's own when empty.
+        env_options: Options of the environment that replace the run's, as 'sticky=0,noop_max=1'.
+
+    Attributes:
+        run: The run's settings, those of the environment as evaluated.
+        agent: The agent of the newest checkpoint.
+
+    Raises:
+        FileNotFoundError: If the folder holds no run, or no checkpoint yet.
+        ValueError: On an unknown environment or option.
+    """
+
+    def __init__(
+        self,
+        folder: str | os.PathLike[str],
+        env: str = "",
+        env_options: str = "",
+    ) -> None:
+        path = policy.locate(folder)
+        self.run = run_settings(path, env, env_options)
+        self.agent = registry.load(path)
+
+    def play(
+        self,
+        *,
+        episodes: int = 10,
+        seed: int = SEED,
+        mode: Mode = "greedy",
+        num_envs: int = 4,
+        video_path: str = "",
+        progress: Callable[[int], None] = lambda done: None,
+    ) -> dict[str, Any]:
+        """Plays, as `evaluate`."""
+        check_arguments(episodes, mode, [seed])
+        envs = settings_lib.make_envs(self.run, min(num_envs, episodes))
+        written: list[str] = []
+
+        def write(frames: np.ndarray) -> None:
+            if not written:
+                picture = video.upscale(frames)
+                written.append(str(video.write_video(video_path, picture)))
+
+        try:
+            _check_spaces(envs, self.agent)
+            ended = play(
+                self.agent,
+                envs,
+                episodes,
+                seed=seed,
+                mode=mode,
+                progress=progress,
+                recorder=video.EpisodeRecorder() if video_path else None,
+                on_video=write,
+            )
+        finally:
+            envs.close()
+        return self._what(mode, seed, envs) | summary(ended) | {"video": written}
+
+    def _what(self, mode: str, seed: int, envs: VectorEnv) -> dict[str, Any]:
+        return {
+            "agent": self.agent.name,
+            "env": self.run.env,
+            "env_options": self.run.env_options,
+            "env_steps": self.agent.env_steps,
+            "updates": self.agent.updates,
+            "mode": mode,
+            "seed": seed,
+            "num_envs": envs.num_envs,
+        }
+
+
 def evaluate(
     folder: str | os.PathLike[str],
     *,
     episodes: int = 10,
-    seed: int = 1_000_000,
+    seed: int = SEED,
     mode: Mode = "greedy",
     num_envs: int = 4,
     env: str = "",
+    env_options: str = "",
     video_path: str = "",
     progress: Callable[[int], None] = lambda done: None,
 ) -> dict[str, Any]:
@@ -70,8 +151,9 @@ def evaluate(
         episodes: Whole episodes to play.
         seed: Seeds environments and policy noise.
         mode: 'greedy' | 'sample' | 'random'.
-        num_envs: Environments stepped together.
+        num_envs: Environments stepped together; with the seed it decides what the noise is.
         env: Another environment with the same spaces; the run's own when empty.
+        env_options: Options of the environment that replace the run's, as 'sticky=0,noop_max=1'.
         video_path: Writes the first episode of row 0 there (.mp4 or .gif).
         progress: Called with the number of episodes that ended.
 
@@ -82,51 +164,48 @@ def evaluate(
         FileNotFoundError: If the folder holds no run, or no checkpoint yet.
         ValueError: On a bad argument, or an environment with other spaces.
     """
-    _check_arguments(episodes, mode)
-    path = policy.locate(folder)
-    saved = registry.read_config(path)
-    settings = saved.get("run", {}) | ({"env": env} if env else {})
-    if "env" not in settings:
+    check_arguments(episodes, mode, [seed])
+    return Evaluator(folder, env, env_options).play(
+        episodes=episodes,
+        seed=seed,
+        mode=mode,
+        num_envs=num_envs,
+        video_path=video_path,
+        progress=progress,
+    )
+
+
+def run_settings(
+    folder: pathlib.Path, env: str = "", env_options: str = ""
+) -> settings_lib.RunConfig:
+    """Returns the settings of the run in a folder, with its environment as it is to be evaluated.
+
+    Raises:
+        FileNotFoundError: If the folder holds no run.
+        ValueError: On an unknown environment or option, or a folder that knows no environment.
+    """
+    saved = registry.read_config(folder)
+    values = saved.get("run", {}) | ({"env": env} if env else {})
+    if "env" not in values:
         raise ValueError(
-            f"{path} was saved by `agent.save`, which knows no environment: name one with --env"
+            f"{folder} was saved by `agent.save`, which knows no environment: name one with --env"
         )
-    run: Any = config_lib.resolve(training.RunConfig, settings)
+    run: Any = config_lib.resolve(settings_lib.RunConfig, values)
     envs_lib.check_name(run.env)
-    agent = registry.load(path)
-    envs = training.make_envs(run, min(num_envs, episodes))
-    try:
-        _check_spaces(envs, agent)
-    except ValueError:
-        envs.close()
-        raise
-    written: list[str] = []
-
-    def write(frames: np.ndarray) -> None:
-        if not written:
-            picture = video.upscale(frames)
-            written.append(str(video.write_video(video_path, picture)))
-
-    try:
-        ended = play(
-            agent,
-            envs,
-            episodes,
-            seed=seed,
-            mode=mode,
-            progress=progress,
-            recorder=video.EpisodeRecorder() if video_path else None,
-            on_video=write,
-        )
-    finally:
-        envs.close()
-    return _summary(ended, run.env, agent, mode, seed) | {"video": written}
+    return settings_lib.with_env_options(run, env_options)
 
 
-def _check_arguments(episodes: int, mode: str) -> None:
+def check_arguments(episodes: int, mode: str, seeds: Iterable[int]) -> None:
+    """Raises ValueError where nothing could be played so."""
     if episodes < 1:
         raise ValueError(f"episodes={episodes} came, but at least 1 is expected")
     if mode not in get_args(Mode):
         raise ValueError(f"unknown mode {config_lib.near(mode, get_args(Mode))}")
+    for seed in seeds:
+        if not 0 <= seed < _MAX_SEED:
+            raise ValueError(
+                f"the seed {seed} came, but one from 0 to {_MAX_SEED - 1} is expected"
+            )
 
 
 def _check_spaces(envs: VectorEnv, agent: Agent) -> None:
@@ -137,28 +216,22 @@ def _check_spaces(envs: VectorEnv, agent: Agent) -> None:
         )
 
 
-def _summary(
-    ended: list[driver.Episode], env: str, agent: Agent, mode: str, seed: int
-) -> dict[str, Any]:
+def summary(ended: list[driver.Episode]) -> dict[str, Any]:
+    """Returns number, mean, deviation, every return and length of episodes, as JSON values."""
     scores = np.array([episode.score for episode in ended])
+    std = float(scores.std(ddof=1)) if len(scores) > 1 else 0.0
     return {
-        "agent": agent.name,
-        "env": env,
-        "env_steps": agent.env_steps,
-        "updates": agent.updates,
-        "mode": mode,
-        "seed": seed,
         "episodes": len(ended),
         "mean": float(scores.mean()),
-        "std": float(scores.std(ddof=1)) if len(scores) > 1 else 0.0,
-        "standard_error": float(scores.std(ddof=1) / len(scores) ** 0.5)
-        if len(scores) > 1
-        else 0.0,
+        "std": std,
+        "standard_error": std / len(scores) ** 0.5,
         "returns": [float(score) for score in scores],
         "lengths": [episode.length for episode in ended],
     }
 
 
 def write_json(result: dict[str, Any], path: str | os.PathLike[str]) -> None:
-    """Writes a result of `evaluate`."""
-    pathlib.Path(path).write_text(json.dumps(result, indent=2) + "\n")
+    """Writes a result of `evaluate`, in folders that are made where they are missing."""
+    target = pathlib.Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(json.dumps(result, indent=2, allow_nan=False) + "\n")

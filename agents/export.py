@@ -2,7 +2,6 @@
 
 import json
 import os
-import pathlib
 import re
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -10,13 +9,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from agents import score
+from agents import export_folder, score
 from agents.api import Tree
 from agents.learner import Learner
 from agents.version import VERSION
 
 MODES = ("greedy", "sample")
-CARD = "card.json"
 
 
 class Names(NamedTuple):
@@ -36,6 +34,7 @@ def export(
     folder: str | os.PathLike[str],
     card: Mapping[str, Any] | None = None,
     jit_compile: bool = False,
+    untrained: bool = False,
 ) -> None:
     """Writes a SavedModel with the signatures `greedy`, `sample` and `initial_state`, and card.json beside it.
 
@@ -47,31 +46,38 @@ def export(
 
     Args:
         agent: Any agent that learns.
-        folder: Made here; files of an earlier export are replaced.
+        folder: Made here; an earlier export is replaced, once the new one is whole.
         card: What else card.json is to hold.
         jit_compile: Compile the signatures with XLA, where they are loaded.
+        untrained: Take an agent that made no update too, to try a pipeline or to measure.
 
     Raises:
-        ValueError: If the agent was never trained or loaded, so that it acts at random.
+        ValueError: If the agent was never trained or loaded, so that it acts at random; or if the folder holds
+            something else than an earlier export.
         OSError: If it cannot be written.
     """
+    if not agent.updates and not untrained:
+        raise ValueError(
+            f"this {agent.name or 'agent'} made no update yet: its policy acts at random. Train it first, or "
+            "agents.load() one that was; untrained=True exports it all the same, to try a pipeline"
+        )
     names = name_parts(agent)
     module = tf.Module()
-    variables = agent.variables()
     # Keras layers are no tf.Modules: only raw variables are found and saved.
-    module.variables_of_policy = [
-        getattr(variables[name], "value", variables[name])
-        for name in sorted(agent.acting_names())
-    ]
+    module.variables_of_policy = agent.raw_variables(agent.acting_names())
     signatures = {
         mode: _concrete(agent, mode, names, jit_compile) for mode in MODES
     } | {"initial_state": _initial_state(agent, names)}
     for name, function in signatures.items():
         setattr(module, name, function)
-    path = pathlib.Path(folder)
-    tf.saved_model.save(module, str(path), signatures)
     content = describe(agent, names) | dict(card or {})
-    (path / CARD).write_text(json.dumps(content, indent=2) + "\n")
+    with export_folder.replacing(folder) as draft:
+        try:
+            tf.saved_model.save(module, str(draft), signatures)
+        except tf.errors.OpError as error:  # of its file system
+            raise OSError(error.message) from error
+        text = json.dumps(content, indent=2) + "\n"
+        (draft / export_folder.CARD).write_text(text)
 
 
 def name_parts(agent: Learner) -> Names:

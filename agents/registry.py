@@ -22,7 +22,11 @@ from agents.checkpoint import (
 )
 from agents.version import VERSION
 
-_AGENTS = {"dreamerv2": ("agents.dreamerv2", "DreamerV2")}
+_AGENTS = {
+    "dreamerv2": ("agents.dreamerv2", "DreamerV2"),
+    "tf_agents_dqn": ("agents.tf_agents_dqn", "DQN"),
+    "tf_agents_ppo": ("agents.tf_agents_ppo", "PPO"),
+}
 
 
 class Entry(NamedTuple):
@@ -282,6 +286,7 @@ def read_config(folder: pathlib.Path) -> Tree:
     Raises:
         FileNotFoundError: If there is none.
         DamagedError: If it cannot be read.
+        ValueError: If it is that of a model without an environment.
     """
     path = folder / "config.json"
     if not path.is_file():
@@ -290,11 +295,15 @@ def read_config(folder: pathlib.Path) -> Tree:
             "runs/dreamerv2/atari-Pong/atari_small/seed0"
         )
     try:
-        saved = json.loads(path.read_text())
-    except ValueError:
+        saved = dict(json.loads(path.read_text()))
+    except (TypeError, ValueError):
+        saved = {}
+    if "model" in saved:
+        raise ValueError(f"{folder} holds a model ({saved['model']}), no agent")
+    if not saved.keys() >= {"agent", "config", "seed", "spaces"}:
         raise DamagedError(
             f"{path} is damaged. Use a new logdir, or start over in this one with --fresh"
-        ) from None
+        )
     return _with_defaults(saved)
 
 

@@ -73,13 +73,13 @@ def from_trajectories(trajectory: Any, parts: Parts, state: Parts) -> dict[str, 
     import tensorflow as tf  # tensors came, so it is loaded already
 
     def before(value: tf.Tensor, at_reset: Any) -> tf.Tensor:
-        value = _time_major(value)[:-1]
+        value = swap_time(value)[:-1]
         flag = is_first[(..., *[tf.newaxis] * (len(value.shape) - 2))]
         return tf.where(flag, tf.cast(at_reset, value.dtype), value)
 
-    kind = _time_major(trajectory.step_type)[1:]
+    kind = swap_time(trajectory.step_type)[1:]
     is_first = kind == _FIRST
-    rows = {f"observation/{key}": _time_major(v)[1:] for key, v in parts.items()}
+    rows = {f"observation/{key}": swap_time(v)[1:] for key, v in parts.items()}
     rows |= {
         "action": before(trajectory.action, 0),
         "reward": before(trajectory.reward, 0),
@@ -87,7 +87,14 @@ def from_trajectories(trajectory: Any, parts: Parts, state: Parts) -> dict[str, 
         "is_first": is_first,
         "is_last": kind == _LAST,
     }
-    return rows | {f"state/{k}": _time_major(v)[:-1] for k, v in state.items()}
+    return rows | {f"state/{k}": swap_time(v)[:-1] for k, v in state.items()}
+
+
+def swap_time(value: Any) -> Any:
+    """Returns a tensor [A, B, ...] as [B, A, ...]."""
+    import tensorflow as tf
+
+    return tf.transpose(value, [1, 0, *range(2, len(value.shape))])
 
 
 class Rollout:
@@ -175,12 +182,6 @@ class Rollout:
             key: np.zeros((self.length + 1, self.batch, *shape), dtype)
             for key, (shape, dtype) in self.spec.items()
         }
-
-
-def _time_major(value: Any) -> Any:
-    import tensorflow as tf
-
-    return tf.transpose(value, [1, 0, *range(2, len(value.shape))])
 
 
 def _part(rows: Batch, prefix: str) -> dict[str, Any]:

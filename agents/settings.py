@@ -152,6 +152,21 @@ def env_options(run: RunConfig) -> dict[str, Any]:
     return _env_options(run) | {key: value for key, value in wanted.items() if value}
 
 
+def with_env_options(run: RunConfig, text: str) -> RunConfig:
+    """Returns a run with options of its environment replaced, as 'sticky=0,noop_max=1'.
+
+    Raises:
+        ValueError: On an option that its suite does not have, or a wrong value.
+    """
+    changed = envs_lib.parse_options(run.env, text)
+    flagged = {name: changed.pop(name) for name in _FLAGGED if name in changed}
+    options = _env_options(run)
+    if "kwargs" in changed:
+        changed["kwargs"] = options.get("kwargs", {}) | changed["kwargs"]
+    spelled = envs_lib.format_options(options | changed)
+    return dataclasses.replace(run, **flagged, env_options=spelled)
+
+
 def _env_options(run: RunConfig) -> dict[str, Any]:
     options = envs_lib.parse_options(run.env, run.env_options)
     for name in options.keys() & set(_FLAGGED):

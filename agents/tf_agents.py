@@ -3,11 +3,16 @@
     Environment   any environment of the zoo as a PyEnvironment
     Policy        any agent as a TFPolicy
     TFAgent       any agent as a TFAgent, trained by its own compiled update
+    make_dqn      TF-Agents' DQN and C51, which agents.tf_agents_dqn wraps; make_ppo likewise
 
 An observation of one part is that part; of several, a dict.
 """
 
+import contextlib
 import importlib.metadata
+import io
+import logging
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,15 +21,15 @@ import numpy as np
 import tensorflow as tf
 
 import envs as envs_lib
-from agents import rollout
-from agents.api import Mode, Spaces, State, Step, VectorEnv
+from agents import rollout, stock
+from agents.api import Batch, Mode, Spaces, State, Step, VectorEnv
 from agents.learner import Learner
 from agents.off_policy import OffPolicyAgent
 
 
 def _check_installed() -> None:
     """Raises ImportError where TF-Agents is missing, too old or too new, or something it needs is."""
-    how = "install the extra 'tf-agents' and then `pip install --no-deps tf-agents==0.19.0` (BUILD.md, 'tf-agents')"
+    how = "install the extra 'tf-agents', then `pip install --no-deps tf-agents==0.19.0` (BUILD.md, 'tf-agents')"
     try:
         version = importlib.metadata.version("tf-agents")
     except importlib.metadata.PackageNotFoundError:
@@ -34,11 +39,27 @@ def _check_installed() -> None:
             f"TF-Agents {version} is installed, but 0.19 or 0.20 is expected: {how}"
         )
     try:
-        import tf_agents  # noqa: F401
+        _import_quietly()
     except ImportError as error:
         raise ImportError(
             f"TF-Agents {version} cannot be imported ({error}): {how}"
         ) from error
+
+
+def _import_quietly() -> None:
+    """Imports TF-Agents without the notices of the old gym and of dm_control, which come along."""
+    log = logging.getLogger("absl")
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        with (
+            warnings.catch_warnings(),
+            contextlib.redirect_stderr(io.StringIO()),
+        ):
+            warnings.simplefilter("ignore")
+            import tf_agents.environments  # noqa: F401
+    finally:
+        log.setLevel(level)
 
 
 _check_installed()
@@ -50,6 +71,7 @@ from tf_agents.specs import array_spec, tensor_spec  # noqa: E402
 from tf_agents.trajectories import (  # noqa: E402
     policy_step,
     time_step,
+    trajectory,
 )
 
 
@@ -153,10 +175,8 @@ def action_spec(spaces: Spaces) -> array_spec.BoundedArraySpec:
     if isinstance(action, gymnasium.spaces.MultiDiscrete):
         # TF-Agents' own NumPy sampler fails on batches where bounds differ; its TensorFlow one does not.
         top = np.asarray(action.nvec) - 1
-        high = top[:1] if (top == top[0]).all() else top
-        return array_spec.BoundedArraySpec(
-            top.shape, np.int32, 0 * high, high, "action"
-        )
+        low, high = (0, top[0]) if (top == top[0]).all() else (0 * top, top)
+        return array_spec.BoundedArraySpec(top.shape, np.int32, low, high, "action")
     return _spec(action, "action")
 
 
@@ -334,3 +354,191 @@ def by_key(keys: Sequence[str], parts: Any) -> dict[str, Any]:
 
 def _tensors(state: State) -> dict[str, tf.Tensor]:
     return {key: tf.convert_to_tensor(value) for key, value in state.items()}
+
+
+def make_dqn(
+    observation: tf.TensorSpec, classes: int, config: Any, seed: int
+) -> tuple[Any, Any]:
+    """Builds TF-Agents' DqnAgent or CategoricalDqnAgent with its network and optimizer.
+
+    Args:
+        observation: The spec of what the network reads.
+        classes: The number of actions.
+        config: See `agents.tf_agents_dqn.config.DQNConfig`.
+        seed: Seeds the weights.
+
+    Returns:
+        The agent, with its networks as the dict `networks` ('q' and 'target'), and the optimizer.
+    """
+    from tf_agents.agents.categorical_dqn import categorical_dqn_agent
+    from tf_agents.agents.dqn import dqn_agent
+    from tf_agents.networks import categorical_q_network, q_network
+    from tf_agents.utils import common
+
+    tf.keras.utils.set_random_seed(seed)
+    action = tensor_spec.BoundedTensorSpec((), tf.int32, 0, classes - 1, "action")
+    optimizer = _adam(config)
+    sizes: dict[str, Any] = {
+        "conv_layer_params": stock.conv_layers(observation.shape) or None,
+        "fc_layer_params": (config.hidden,),
+    }
+    shared = {
+        "optimizer": optimizer,
+        "target_update_period": config.target_every,
+        "gamma": config.discount,
+        "gradient_clipping": config.clip,
+        "train_step_counter": tf.Variable(0, dtype=tf.int64),
+    }
+    steps = time_step.time_step_spec(observation)
+    if config.algorithm == "c51":
+        network = categorical_q_network.CategoricalQNetwork(
+            observation, action, num_atoms=config.atoms, **sizes
+        )
+        agent = categorical_dqn_agent.CategoricalDqnAgent(
+            steps,
+            action,
+            network,
+            min_q_value=-config.highest,
+            max_q_value=config.highest,
+            **shared,
+        )
+    else:
+        agent = dqn_agent.DqnAgent(
+            steps,
+            action,
+            q_network.QNetwork(observation, action, **sizes),
+            td_errors_loss_fn=common.element_wise_huber_loss,
+            **shared,
+        )
+    agent.initialize()
+    agent.networks = {"q": agent._q_network, "target": agent._target_q_network}
+    optimizer.build(agent.networks["q"].trainable_variables)
+    return agent, optimizer
+
+
+def make_ppo(
+    observation: tf.TensorSpec, spaces: Spaces, config: Any, seed: int
+) -> tuple[Any, Any]:
+    """Builds TF-Agents' PPOClipAgent with its networks and optimizer.
+
+    Args:
+        observation: The spec of what the networks read.
+        spaces: Whose actions are chosen.
+        config: See `agents.tf_agents_ppo.config.PPOConfig`.
+        seed: Seeds the weights.
+
+    Returns:
+        The agent, with its networks as the dict `networks` ('actor' and 'value'), and the optimizer.
+    """
+    from tf_agents.agents.ppo import ppo_clip_agent
+    from tf_agents.networks import actor_distribution_network, value_network
+
+    tf.keras.utils.set_random_seed(seed)
+    action = tensor_spec.from_spec(action_spec(spaces))
+    sizes: dict[str, Any] = {
+        "conv_layer_params": stock.conv_layers(observation.shape) or None,
+        "fc_layer_params": (config.hidden,) * config.dense_layers,
+        "activation_fn": tf.keras.activations.tanh,
+    }
+    networks = {
+        "actor": actor_distribution_network.ActorDistributionNetwork(
+            observation, action, seed=seed, **sizes
+        ),
+        "value": value_network.ValueNetwork(observation, **sizes),
+    }
+    optimizer = _adam(config)
+    agent = ppo_clip_agent.PPOClipAgent(
+        time_step.time_step_spec(observation),
+        action,
+        optimizer,
+        networks["actor"],
+        networks["value"],
+        importance_ratio_clipping=config.ratio_clip,
+        lambda_value=config.gae_lambda,
+        discount_factor=config.discount,
+        entropy_regularization=config.entropy_scale,
+        num_epochs=config.epochs,
+        use_gae=True,
+        use_td_lambda_return=True,
+        normalize_rewards=False,
+        normalize_observations=False,
+        gradient_clipping=config.clip,
+        update_normalizers_in_train=False,
+        aggregate_losses_across_replicas=False,
+        train_step_counter=tf.Variable(0, dtype=tf.int64),
+    )
+    agent.initialize()
+    agent.networks = networks
+    weights = [part.trainable_variables for part in networks.values()]
+    optimizer.build([weight for part in weights for weight in part])
+    return agent, optimizer
+
+
+def _adam(config: Any) -> Any:
+    """Returns Keras 2's Adam, which makes no step on gradients that are not finite."""
+
+    class FiniteAdam(tf.keras.optimizers.Adam):
+        def apply_gradients(self, grads_and_vars: Any, **options: Any) -> Any:
+            pairs = list(grads_and_vars)
+            norm = tf.linalg.global_norm([gradient for gradient, _ in pairs])
+            step = super().apply_gradients
+
+            def apply() -> tf.Tensor:
+                step(pairs, **options)
+                return self.iterations.read_value()
+
+            return tf.cond(tf.math.is_finite(norm), apply, self.iterations.read_value)
+
+    return FiniteAdam(config.learning_rate, epsilon=config.adam_epsilon)
+
+
+def first_step(observation: tf.Tensor, is_first: tf.Tensor) -> time_step.TimeStep:
+    """Returns a time step [B] for a policy without memory."""
+    batch = tf.shape(observation)[:1]
+    kind = tf.where(is_first, time_step.StepType.FIRST, time_step.StepType.MID)
+    return time_step.TimeStep(kind, tf.zeros(batch), tf.ones(batch), observation)
+
+
+def greedy_action(agent: Any, observation: tf.Tensor) -> tf.Tensor:
+    """Returns the actions [B] int32 that a TF-Agents agent takes for best."""
+    nowhere = tf.zeros(tf.shape(observation)[:1], tf.bool)
+    step = first_step(observation, nowhere)
+    return tf.cast(agent.policy.action(step).action, tf.int32)
+
+
+def to_trajectory(
+    rows: Batch, observation: tf.Tensor, policy_info: Any = ()
+) -> trajectory.Trajectory:
+    """Shifts rows into TF-Agents' frames, each of which holds the action that follows it.
+
+    A step that begins an episode after one that did not end, a cut, is joined to nothing: the frame before it is LAST.
+
+    Args:
+        rows: Key -> [T, B, ...].
+        observation: [T, B, ...], as the agent reads it.
+        policy_info: Field -> [T - 1, B, ...], of the frames' actions.
+
+    Returns:
+        Frames [B, T, ...]; what follows the last is not known, so its action, reward and info are those before.
+    """
+    moved = rollout.to_transitions(rows)
+    kinds = np.array([time_step.StepType.MID, time_step.StepType.LAST])
+    is_last = rows["is_last"] | tf.concat(
+        [moved.mask == 0, tf.zeros_like(rows["is_last"][:1])], 0
+    )
+    kind = tf.gather(kinds, tf.cast(is_last, tf.int32))
+    kind = tf.where(rows["is_first"] & ~is_last, time_step.StepType.FIRST, kind)
+
+    def padded(value: tf.Tensor) -> tf.Tensor:
+        return tf.concat([value, value[-1:]], 0)
+
+    frames = trajectory.Trajectory(
+        step_type=kind,
+        observation=observation,
+        action=padded(moved.action),
+        policy_info=tf.nest.map_structure(padded, policy_info),
+        next_step_type=padded(kind[1:]),
+        reward=padded(moved.reward),
+        discount=padded(moved.discount),
+    )
+    return tf.nest.map_structure(rollout.swap_time, frames)

@@ -5,6 +5,7 @@ pip install tensorflow gymnasium 'ale-py' opencv-python-headless   (the last two
 """
 
 import argparse
+import difflib
 import json
 import pathlib
 from typing import Any
@@ -43,25 +44,70 @@ def make_env(card: dict[str, Any]) -> gymnasium.Env:
     )
 
 
+def check_inputs(card: dict[str, Any], inputs: dict[str, Any]) -> None:
+    """Checks what is about to be fed to `greedy` or `sample`: names, types, shapes [batch, ...] and one batch size.
+
+    TensorFlow itself prints all arrays where a name is wrong, speaks of inner nodes where a shape is, and passes
+    over some mistakes.
+
+    Args:
+        card: card.json of the policy.
+        inputs: Name -> array or tensor.
+
+    Raises:
+        ValueError: What came, what was expected and what to do, in one sentence.
+    """
+    wanted, batch = card["inputs"], {}
+    for name in inputs.keys() - wanted.keys():
+        near = difflib.get_close_matches(name, wanted, 1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        raise ValueError(f"unknown input {name!r}: {hint}Known: {', '.join(wanted)}")
+    if missing := [name for name in wanted if name not in inputs]:
+        raise ValueError(f"these inputs are missing: {', '.join(missing)}")
+    for name, spec in wanted.items():
+        value, rest = np.asarray(inputs[name]), tuple(spec["shape"][1:])
+        expected = ", ".join(map(str, ("batch", *rest)))
+        if value.dtype.name != spec["dtype"]:
+            raise ValueError(
+                f"{name} is of type {value.dtype.name}, {spec['dtype']} is expected: np.asarray({name}, {spec['dtype']!r})"
+            )
+        if value.ndim != 1 + len(rest) or value.shape[1:] != rest:
+            hint = ": add the batch axis, value[None]" if value.shape == rest else ""
+            raise ValueError(
+                f"{name} has shape {value.shape}, [{expected}] is expected{hint}"
+            )
+        batch[name] = len(value)
+    if len(set(batch.values())) > 1:
+        raise ValueError(f"the inputs have different batch sizes: {batch}")
+
+
 class Player:
     """A policy and its state, one row."""
 
     def __init__(self, folder: str, signature: str, seed: int):
         import tensorflow as tf
 
+        path = pathlib.Path(folder, "card.json")
+        if not path.is_file():
+            raise SystemExit(f"{folder} holds no exported policy: it has no card.json")
+        self.card = json.loads(path.read_text())
+        if len(self.card["observation"]) != 1:
+            raise SystemExit(f"this example feeds one part, not {self.card['inputs']}")
         self._tf, self._loaded = tf, tf.saved_model.load(folder)
         self._policy = self._loaded.signatures[signature]
-        self.card = json.loads((pathlib.Path(folder) / "card.json").read_text())
         start = self._loaded.signatures["initial_state"]
         self._state = start(batch=tf.constant(1), seed=tf.constant(seed))
 
     def act(self, observation: Any, reward: float, is_first: bool) -> np.ndarray:
         """Returns the action of this step, [] or [n]."""
         inputs = {"reward": np.float32([reward]), "is_first": np.array([is_first])}
-        (name,) = self.card["observation"].values()  # one part: a picture or a vector
-        wanted = self.card["inputs"][name]
-        shape = (1, *wanted["shape"][1:])
-        inputs[name] = np.asarray(observation, wanted["dtype"]).reshape(shape)
+        (name,) = self.card["observation"].values()  # a picture or a vector
+        spec = self.card["inputs"][name]
+        value = np.asarray(observation, spec["dtype"])
+        if value.size == np.prod(spec["shape"][1:]):  # a matrix goes in as a vector
+            value = value.reshape(spec["shape"][1:])
+        inputs[name] = value[None]
+        check_inputs(self.card, {**inputs, **self._state})
         ready = {key: self._tf.constant(value) for key, value in inputs.items()}
         result = self._policy(**ready, **self._state)
         self._state = {key: v for key, v in result.items() if key != "action"}

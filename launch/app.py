@@ -134,6 +134,19 @@ def suggest_preset(agent: str, env: str) -> suggestion.Suggestion:
     return suggestion.suggest(agent, env, look, has_gpu)
 
 
+def say_preset(agent: str) -> Callable[[str], str]:
+    """Returns a function that says and returns the preset of an agent for an environment on this machine."""
+
+    def default_preset(env: str) -> str:
+        preset, reasons = suggest_preset(agent, env)
+        print(
+            f"Taking the preset {preset} for {env} ({', '.join(reasons)}); --preset chooses another."
+        )
+        return preset
+
+    return default_preset
+
+
 def has_gpu() -> bool:
     """Loads TensorFlow, and returns whether it sees a GPU."""
     tensorflow_log.load()

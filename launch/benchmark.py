@@ -1,4 +1,4 @@
-"""Measures speed and memory: `python -m launch.benchmark --suite=dreamerv2|estimators [--json=FILE]`.
+"""Measures speed and memory: `python -m launch.benchmark --suite=dreamerv2|estimators|serving [--json=FILE]`.
 
 Each case runs in a process of its own, so that its peak memory is its own. On a machine that others use, quote CPU
 seconds and ratios from one run, not wall time.
@@ -18,11 +18,18 @@ from absl import flags
 
 from agents import score
 from agents.status import duration
-from launch import app, benchmark_dreamerv2, benchmark_estimators, tensorflow_log
+from launch import (
+    app,
+    benchmark_dreamerv2,
+    benchmark_estimators,
+    benchmark_serving,
+    tensorflow_log,
+)
 
 SUITES = {
     "dreamerv2": benchmark_dreamerv2.CASES,
     "estimators": benchmark_estimators.CASES,
+    "serving": benchmark_serving.CASES,
 }
 _ENVIRONMENTS = {"estimators": benchmark_estimators.ENVIRONMENT}
 
@@ -32,7 +39,10 @@ _ONLY = flags.DEFINE_list(
 )
 _JSON = flags.DEFINE_string("json", "", "Write the measurements there.")
 _REPEATS = flags.DEFINE_integer(
-    "repeats", 10, "Updates (estimators: times 50) timed per case.", lower_bound=1
+    "repeats",
+    10,
+    "Updates (estimators: times 50; serving: calls, times 20) timed per case.",
+    lower_bound=1,
 )
 _CASE = flags.DEFINE_string(
     "case", "", "Run this one case here and print JSON (used by the command itself)."

@@ -4,7 +4,7 @@ import dataclasses
 import json
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,7 +14,13 @@ from agents import policy, score
 from agents.checkpoint import DamagedError
 from agents.logger import read_metrics
 
-X_LABELS = {"env_steps": "environment steps", "frames": "frames", "time": "hours"}
+X_LABELS = {
+    "env_steps": "environment steps",
+    "frames": "frames",
+    "updates": "updates",
+    "time": "hours",
+}
+_STEPS = ("env_steps", "frames")
 
 
 class Curve(NamedTuple):
@@ -54,7 +60,7 @@ def panels(
         logdirs: Run folders, each with a metrics.jsonl.
         scores: score.json files, or folders with one.
         key: The scalar to draw; score files hold only 'return'.
-        x: 'frames', 'env_steps' or 'time'; score files have no 'time'.
+        x: 'frames', 'env_steps', 'updates' or 'time'; score files have steps only.
         published: Whether to add published curves of the same environments.
 
     Raises:
@@ -71,7 +77,7 @@ def panels(
         _add_runs(found, logdirs, key, x)
     for path in scores:
         _add_score(found, path, key, x)
-    if published and key == "return" and x != "time":
+    if published and key == "return" and x in _STEPS:
         for panel in found.values():
             panel.published = read_published(panel.env, x, _furthest(panel))
     return [found[plain] for plain in sorted(found, key=lambda name: found[name].env)]
@@ -81,21 +87,27 @@ def read_run(path: Path, key: str, x: str) -> Curve | None:
     """Returns the curve of a metrics.jsonl; None where no record has the key."""
     if x not in X_LABELS:
         raise ValueError(f"Unknown x {x!r}; expected one of {', '.join(X_LABELS)}.")
-    records = [r for r in read_metrics(path) if r.get(key) is not None]
-    if not records:
-        return None
+    return of_records(read_metrics(path), key, x)
+
+
+def of_records(records: Sequence[Mapping], key: str, x: str) -> Curve | None:
+    """Returns the curve of the records that have `key` and `x`; None where there are none."""
     scale = 1 / 3600 if x == "time" else 1
+    there = [r for r in records if r.get(key) is not None and r.get(x) is not None]
+    if not there:
+        return None
     return Curve(
-        np.array([record[x] * scale for record in records]),
-        np.array([record[key] for record in records], float),
+        np.array([record[x] * scale for record in there]),
+        np.array([record[key] for record in there], float),
     )
 
 
-def no_key(paths: Sequence[Path], key: str) -> str:
-    """Says that no record has a key, and which there are."""
+def no_key(paths: Sequence[Path], key: str, x: str) -> str:
+    """Says that no record has a key, or none over `x`, and which there are."""
     keys = sorted({key for path in paths for r in read_metrics(path) for key in r})
     there = ", ".join(keys) if keys else "nothing yet"
-    return f"No record in {len(paths)} metrics.jsonl has a value of {key!r}; there is: {there}."
+    wanted = f"both {key!r} and {x!r}" if key in keys else f"a value of {key!r}"
+    return f"No record in {len(paths)} metrics.jsonl has {wanted}; there is: {there}."
 
 
 def read_published(env: str, x: str, until: float) -> dict[str, Curve]:
@@ -134,16 +146,16 @@ def _add_runs(
     for path in there:
         curve = read_run(path, key, x)
         if curve is not None:
-            env, label = _names(path.parent.resolve())
+            env, label = names(path.parent)
             _panel(found, env).groups.setdefault(label, []).append(curve)
     if not found:
-        raise ValueError(no_key(there, key))
+        raise ValueError(no_key(there, key, x))
 
 
 def _add_score(
     found: dict[str, Panel], path: str | os.PathLike, key: str, x: str
 ) -> None:
-    if key != "return" or x == "time":
+    if key != "return" or x not in _STEPS:
         raise ValueError(
             f"score files hold the return over steps, not {key!r} over {x!r}: draw the runs with --logdirs"
         )
@@ -171,12 +183,19 @@ def _panel(found: dict[str, Panel], env: str) -> Panel:
     return found.setdefault(_plain(env), Panel(env))
 
 
-def _names(logdir: Path) -> tuple[str, str]:
-    """(env, label): from config.json, else from runs/<agent>/<env>/<preset>/seed<N>, else ('', folder name)."""
+def names(logdir: Path) -> tuple[str, str]:
+    """Returns (env, label) of a run: from config.json, else from runs/<agent>/<env>/<preset>/seed<N>, else ('', folder name).
+
+    Models on data have no environment; the folders between the model's and the seed's are their label.
+    """
+    logdir = logdir.resolve()
     is_seed = logdir.name.startswith("seed")
-    saved = _config(logdir)
-    if "run" in saved:
-        variant = " ".join([saved["preset"] or "default", *saved["ablate"]])
+    saved = config(logdir)
+    if "model" in saved:
+        return saved["model"], _between(logdir, saved["model"]) or logdir.name
+    if "env" in saved.get("run", {}):
+        ablate = saved.get("ablate", [])
+        variant = " ".join([saved["preset"] or "default", *ablate])
         label = f"{saved['agent']} {variant}" if is_seed else logdir.name
         return saved["run"]["env"], label
     if is_seed and len(logdir.parts) > 4:
@@ -185,11 +204,22 @@ def _names(logdir: Path) -> tuple[str, str]:
     return "", logdir.name
 
 
-def _config(logdir: Path) -> dict:
+def _between(logdir: Path, model: str) -> str:
+    """'straight_through/lr0.001' of runs/<model>/straight_through/lr0.001/seed0; else ''."""
+    *above, name = logdir.parts
+    if not name.startswith("seed") or model not in above:
+        return ""
+    first = len(above) - above[::-1].index(model)
+    return "/".join(above[first:])
+
+
+def config(logdir: Path) -> dict:
+    """Returns config.json of a run; {} where it is missing or damaged: the folder's names still say what it is."""
     try:
-        return json.loads((logdir / "config.json").read_text())
+        saved = json.loads((logdir / "config.json").read_text())
     except (OSError, ValueError):
-        return {}  # the folder's names still say what it is
+        return {}
+    return saved if isinstance(saved, dict) else {}
 
 
 def _furthest(panel: Panel) -> float:

@@ -17,10 +17,7 @@ Boxing and Krull move first. To see something learned within ten minutes: make d
 
 def default_preset(env: str) -> str:
     """Returns the preset for an environment on this machine."""
-    preset, reasons = app.suggest_preset("dreamerv2", env)
-    print(
-        f"Taking the preset {preset} for {env} ({', '.join(reasons)}); --preset chooses another."
-    )
+    preset = app.say_preset("dreamerv2")(env)
     if env.startswith("atari:") and preset == "atari_small":
         print(_ON_CPU.format(hours=HOURS_PER_MILLION_FRAMES))
     return preset

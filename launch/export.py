@@ -12,7 +12,7 @@ from absl import flags
 
 import envs
 from agents import config as config_lib
-from agents import policy, registry
+from agents import export_folder, policy, registry
 from agents import settings as settings_lib
 from agents.api import Tree
 from agents.logger import read_metrics
@@ -21,7 +21,9 @@ from launch import app, tensorflow_log
 
 _LOGDIR = flags.DEFINE_string("logdir", None, "Folder of the run.")
 _POLICY = flags.DEFINE_string("policy", None, "A shipped policy, AGENT/NAME.")
-_OUTPUT = flags.DEFINE_string("output", None, "Where the SavedModel is written.")
+_OUTPUT = flags.DEFINE_string(
+    "output", None, "Where the SavedModel is written; an earlier one there is replaced."
+)
 _JIT = flags.DEFINE_bool(
     "jit_compile", False, "Compile with XLA where it is loaded; made for GPUs."
 )
@@ -38,12 +40,18 @@ def main() -> None:
         raise ValueError("--output is needed: where is the SavedModel to lie?")
     folder = policy.locate(source)
     saved = registry.read_config(folder)
+    output = export_folder.check(_OUTPUT.value)  # before TensorFlow takes its time
     tensorflow_log.load()
-    registry.load(source).export(_OUTPUT.value, card(folder, saved), _JIT.value)
-    output = pathlib.Path(_OUTPUT.value)
+    agent = registry.load(folder)
+    if not agent.updates:
+        raise ValueError(
+            f"{folder} made no update yet, at step {agent.env_steps:,}: its policy acts at random. "
+            "Let it train on, then export"
+        )
+    agent.export(output, card(folder, saved), _JIT.value)
     size = sum(file.stat().st_size for file in output.rglob("*") if file.is_file())
     print(
-        f"Wrote {output} ({size / 1e6:.1f} MB): greedy, sample, initial_state; card.json"
+        f"Wrote {_OUTPUT.value} ({size / 1e6:.1f} MB): greedy, sample, initial_state; card.json"
     )
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#444444")
-INK, GRID, _OTHERS = "#333333", "#E3E3E3", "#7A7A7A"
+INK, GRID, OTHERS = "#333333", "#E3E3E3", "#7A7A7A"
 WIDTH, _HEIGHT, _DPI = 4.8, 3.4, 200
 _LEGEND_LETTERS = 34
 _POINTS = 60
@@ -41,7 +41,7 @@ def plot_results(
         scores: score.json files, or folders with one.
         output: Ends in .png or .svg.
         key: The scalar to draw.
-        x: 'frames', 'env_steps' or 'time'.
+        x: 'frames', 'env_steps', 'updates' or 'time'.
         published: Whether to draw published curves of the same environments.
         columns: Panels side by side.
 
@@ -59,7 +59,7 @@ def plot_results(
     figure = blank(WIDTH * columns, _HEIGHT * rows)
     axes = list(figure.subplots(rows, columns, squeeze=False).flat)
     for axis, panel in zip(axes, panels, strict=False):
-        _draw_panel(axis, panel, key, x)
+        draw_panel(axis, panel, key, x)
     for axis in axes[len(panels) :]:
         axis.remove()
     return save(figure, output)
@@ -81,7 +81,7 @@ def plot_curve(
         title: Over the picture.
         reference_lines: Name -> height of a dashed line ('random', 'bar').
         key: The scalar to draw.
-        x: 'frames', 'env_steps' or 'time'.
+        x: 'frames', 'env_steps', 'updates' or 'time'.
 
     Returns:
         The path written.
@@ -91,7 +91,7 @@ def plot_curve(
     """
     curve = curves_lib.read_run(Path(metrics_path), key, x)
     if curve is None:
-        raise ValueError(curves_lib.no_key([Path(metrics_path)], key))
+        raise ValueError(curves_lib.no_key([Path(metrics_path)], key, x))
     figure = blank(WIDTH, _HEIGHT)
     axis = figure.subplots()
     _style(axis, title, key, x)
@@ -104,7 +104,8 @@ def plot_curve(
     return save(figure, output)
 
 
-def _draw_panel(axis: "Axes", panel: Panel, key: str, x: str) -> None:
+def draw_panel(axis: "Axes", panel: Panel, key: str, x: str) -> None:
+    """Draws a panel's curves, levels and legend."""
     _style(axis, panel.env, key, x)
     groups = sorted(panel.groups.items())
     for i, (label, curves) in enumerate(groups):
@@ -112,7 +113,7 @@ def _draw_panel(axis: "Axes", panel: Panel, key: str, x: str) -> None:
     for label, curve in panel.published.items():
         axis.plot(
             *curve,
-            color=_OTHERS,
+            color=OTHERS,
             linewidth=2,
             linestyle=(0, (2, 1.5)),
             marker="o",

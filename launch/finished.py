@@ -39,7 +39,7 @@ def find(patterns: str, unfinished: bool = False) -> list[Run]:
     runs = sorted((_read(path) for path in match(patterns)), key=lambda run: run.seed)
     first = runs[0]
     for run in runs[1:]:
-        if differing := config_lib.differing(_identity(first), _identity(run)):
+        if differing := config_lib.differing(identity(first), identity(run)):
             raise ValueError(
                 f"{first.logdir} and {run.logdir} are not seeds of one experiment: {'; '.join(differing)}"
             )
@@ -83,7 +83,7 @@ def left_out(runs: list[Run]) -> list[str]:
     for path in sorted(beside - mine):
         if (path / "config.json").is_file() and not policy.is_policy(path):
             saved = registry.read_config(path)
-            if "run" in saved and _identity(Run(path, saved, 0)) == _identity(runs[0]):
+            if "run" in saved and identity(Run(path, saved, 0)) == identity(runs[0]):
                 others.append(path.name)
     return others
 
@@ -98,8 +98,8 @@ def _read(logdir: pathlib.Path) -> Run:
     return Run(logdir, saved, steps[-1])
 
 
-def _identity(run: Run) -> Tree:
-    """What all seeds of an experiment share."""
+def identity(run: Run) -> Tree:
+    """Returns what all seeds of an experiment share."""
     free = settings.FREE_TO_CHANGE | {"seed"}
     shared = {key: value for key, value in run.saved["run"].items() if key not in free}
     names = ("agent", "preset", "ablate", "spaces")

@@ -7,9 +7,11 @@ import sys
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from gymnasium.spaces import Box, Discrete
 
 import agents
+from agents import export_folder
 from agents.api import Spaces, Step
 from tests.agents.dummies import StatelessDummy
 
@@ -91,7 +93,7 @@ def draw(box, rng):
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_bare_process_acts_bit_for_bit_as_the_agent(kind, tmp_path):
     agent = make(kind)
-    agent.export(tmp_path / "policy", {"note": "of a test"})
+    agent.export(tmp_path / "policy", {"note": "of a test"}, untrained=True)
     card = json.loads((tmp_path / "policy" / "card.json").read_text())
     assert card["note"] == "of a test" and card["agent"] == "dreamerv2"
     names, runs = card["observation"], {}
@@ -133,7 +135,7 @@ def test_a_bare_process_acts_bit_for_bit_as_the_agent(kind, tmp_path):
 
 def test_the_card_names_every_input_with_shape_and_type(tmp_path):
     agent = make("vectors")
-    agent.export(tmp_path)
+    agent.export(tmp_path, untrained=True)
     card = json.loads((tmp_path / "card.json").read_text())
     assert card["observation"] == {
         "a/b": "observation_a_b",
@@ -150,14 +152,71 @@ def test_keys_that_would_have_the_same_name_are_refused(tmp_path):
     boxes = {key: Box(-1, 1, (3,), np.float32) for key in ("a/b", "a_b")}
     agent = agents.make("dreamerv2", Spaces(boxes, Discrete(2)), preset="debug")
     with pytest.raises(ValueError, match="read the same"):
-        agent.export(tmp_path)
+        agent.export(tmp_path, untrained=True)
 
 
 def test_an_agent_without_a_graph_says_so(tmp_path):
     box = Box(-1, 1, (3,), np.float32)
     agent = StatelessDummy(Spaces({"vector": box}, Discrete(2)))
     with pytest.raises(ValueError, match="acts outside of TensorFlow's graphs"):
-        agent.export(tmp_path)
+        agent.export(tmp_path, untrained=True)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_agent_that_was_never_trained_is_exported_only_where_that_is_said(tmp_path):
+    agent = make("vectors")
+    with pytest.raises(ValueError, match=r"dreamerv2 made no update yet.*at random"):
+        agent.export(tmp_path / "policy")
+    assert not (tmp_path / "policy").exists()
+    agent.updates = 1
+    agent.export(tmp_path / "policy")
+    assert (tmp_path / "policy" / "saved_model.pb").exists()
+
+
+def test_an_earlier_export_is_replaced_and_nothing_else(tmp_path):
+    folder = tmp_path / "policy"
+    with export_folder.replacing(folder) as draft:
+        draft.mkdir()
+        (draft / "card.json").write_text("old")
+        (draft / "assets").mkdir()
+    with export_folder.replacing(folder) as draft:
+        draft.mkdir()
+        (draft / "card.json").write_text("new")
+        assert (folder / "card.json").read_text() == "old"
+    assert [path.name for path in folder.iterdir()] == ["card.json"]
+    assert (folder / "card.json").read_text() == "new"
+    assert list(tmp_path.iterdir()) == [folder]  # no draft stays
+    (folder / "thesis.tex").write_text("years")
+    with pytest.raises(ValueError, match=r"something else than an export \(thesis.tex"):
+        export_folder.check(folder)
+
+
+def test_an_export_that_fails_leaves_the_earlier_one_whole(tmp_path):
+    folder = tmp_path / "policy"
+    folder.mkdir()
+    (folder / "card.json").write_text("old")
+    failing = pytest.raises(OSError, match=r"cannot write \S+policy: disk full; its")
+    with failing, export_folder.replacing(folder) as draft:
+        draft.mkdir()
+        raise OSError(28, "disk full")
+    assert (folder / "card.json").read_text() == "old"
+    assert list(tmp_path.iterdir()) == [folder]
+
+
+def test_what_tensorflow_cannot_write_is_one_sentence(tmp_path, monkeypatch):
+    def save(*_):
+        raise tf.errors.ResourceExhaustedError(None, None, "no space left on device")
+
+    monkeypatch.setattr(tf.saved_model, "save", save)
+    with pytest.raises(OSError, match=r"cannot write \S+policy: no space left"):
+        make("vectors").export(tmp_path / "policy", untrained=True)
+
+
+def test_a_file_in_the_way_is_told(tmp_path):
+    (tmp_path / "file").write_text("")
+    for name in ("file", "file/policy"):
+        with pytest.raises(OSError, match=r"cannot write \S+: \S+file is a file"):
+            export_folder.check(tmp_path / name)
 
 
 STEPPER = """
@@ -179,7 +238,7 @@ print(tf.__version__)
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 def test_tensorflow_2_15_loads_and_steps_it_too(tmp_path):
-    make("pictures").export(tmp_path / "policy")
+    make("pictures").export(tmp_path / "policy", untrained=True)
     subprocess.run([sys.executable, "-m", "venv", tmp_path / "old"], check=True)
     python = tmp_path / "old" / "bin" / "python"
     wanted = ["tensorflow-cpu==2.15.1"]

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from agents.gumbel_softmax.config import ESTIMATORS
-from launch import benchmark_estimators
+from launch import benchmark_estimators, benchmark_serving
 
 KEYS = {"suite", "machine", "name", "value", "unit", "better", "reference"}
 MODELS = ("sbn/bernoulli", "sbn/categorical", "vae/bernoulli", "vae/categorical")
@@ -66,6 +66,17 @@ def test_cases_of_the_estimator_suite_have_one_thread_each(repository, suite, th
         text=True,
     )
     assert done.stdout == f"{threads} --case=machine --repeats=3\n", done.stderr
+
+
+def test_the_serving_suite_measures_every_batch_size_with_and_without_json():
+    found = {row["name"]: row for row in benchmark_serving.preset_case("minatar")(1)}
+    assert all(row["value"] > 0 and row["better"] == "lower" for row in found.values())
+    per_batch = ("in_process_cpu", "in_process_wall", "rest_cpu", "rest_wall")
+    per_batch += ("json_cpu", "request", "reply")
+    names = {f"minatar/batch_{b}/{name}" for b in (1, 8, 32) for name in per_batch}
+    assert found.keys() == names | {"minatar/load", "minatar/first_call"}
+    sizes = [found[f"minatar/batch_{b}/request"]["value"] for b in (1, 32)]
+    assert 20 < sizes[1] / sizes[0] < 32
 
 
 def test_a_case_that_does_not_exist_is_an_error_that_names_those_that_do(repository):

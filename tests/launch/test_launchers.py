@@ -191,7 +191,7 @@ def test_evaluating_what_is_no_run_is_one_sentence(tmp_path: pathlib.Path) -> No
     for arguments, text in (
         ([f"--logdir={tmp_path}"], "holds no agent: it has no config.json"),
         ([f"--logdir={tmp_path / 'no'}"], "holds no agent"),
-        ([], "neither of --logdir and --policy came"),
+        ([], "neither --logdir, --logdirs nor --policy came"),
         ([f"--logdir={tmp_path}", "--mode=best"], "<greedy|sample|random>"),
         ([f"--logdir={tmp_path}", "--episodes=0"], "--episodes"),
     ):

@@ -324,8 +324,11 @@ def test_a_policy_that_cannot_be_played_is_one_sentence(shipped: pathlib.Path) -
     wrong: list[tuple[list[str], Any]] = [
         (["--policy=tiny/count"], "unknown policy 'tiny/count'.*Known: tiny/counting"),
         (["--policy=tiny/counting"], r"is damaged: \S+arrays\.npz has 2 bytes"),
-        ([], "neither of --logdir and --policy came: .* one of tiny/counting"),
-        (["--policy=tiny/counting", "--logdir=x"], "both of --logdir and --policy"),
+        ([], "neither --logdir, --logdirs nor --policy came: .* one of tiny/counting"),
+        (
+            ["--policy=tiny/counting", "--logdir=x"],
+            "--logdir and --policy came: give one",
+        ),
     ]
     for arguments, said in wrong:
         done = call("evaluate", *arguments, folder=shipped.parent, scores=str(shipped))

@@ -1,0 +1,31 @@
+"""Trains TF-Agents' PPO as a model-free reference: `python -m launch.tf_agents_ppo --env=gym:CartPole-v1`.
+
+Environments, logs, checkpoints, evaluation and plots are those of every agent here; the algorithm is TF-Agents'. Stop it
+with Ctrl-C and the same command resumes. Without --preset it takes the one that suits the environment, and says so. The
+defaults that --help lists are those of the preset vector; a preset sets its own, and a flag wins over it.
+"""
+
+import launch.origin  # noqa: F401
+
+from agents import training
+from launch import app, tensorflow_log
+
+AGENT = "tf_agents_ppo"
+
+
+def main() -> None:
+    """Runs what the flags say."""
+    settings = app.run_settings(AGENT, app.say_preset(AGENT))
+    tensorflow_log.load()
+    training.train(settings)
+
+
+def cli() -> None:
+    """The console script."""
+    app.run(main)
+
+
+app.define_run_flags(AGENT)
+
+if __name__ == "__main__":
+    cli()
