@@ -1,7 +1,7 @@
 """DreamerV2 in a TF-Agents pipeline: python examples/tf_agents_pipeline.py --output=catch_policy
 
-TF-Agents' driver collects, its replay buffer holds the data, its metrics count, its PolicySaver saves; the agent and
-the environment come from the zoo through `agents.tf_agents`. About four minutes on two cores; random play scores -0.6.
+TF-Agents' drivers collect, its replay buffer holds the data, its metrics count, its PolicySaver saves; agent and environment
+come from the zoo through `agents.tf_agents`. About four minutes on two cores; random play scores -0.6.
 """
 
 import tensorflow as tf
@@ -29,37 +29,39 @@ def main(_: list[str]) -> None:
     zoo = Environment("zoo:Catch-v0", seed=_SEED.value)
     env = TFPyEnvironment(zoo)
     learner = agents.make("dreamerv2", zoo.spaces, preset="catch", seed=_SEED.value)
-    config = learner.config
-    agent = TFAgent(learner, seed=_SEED.value)
+    config, agent = learner.config, TFAgent(learner, seed=_SEED.value)
     agent.initialize()
     replay = TFUniformReplayBuffer(agent.collect_data_spec, env.batch_size, 20_000)
     steps, score = EnvironmentSteps(), AverageReturnMetric(buffer_size=100)
-    observers = [replay.add_batch, steps, score]
+    watching = [replay.add_batch, steps, score]
 
     start = RandomTFPolicy(env.time_step_spec(), env.action_spec())
-    DynamicStepDriver(env, start, observers, num_steps=config.prefill).run()
-    windows = iter(
-        replay.as_dataset(
-            sample_batch_size=config.batch_size, num_steps=agent.train_sequence_length
-        ).prefetch(2)
+    DynamicStepDriver(env, start, watching, num_steps=config.prefill).run()
+    data = replay.as_dataset(
+        sample_batch_size=config.batch_size, num_steps=agent.train_sequence_length
     )
-    train = common.function(agent.train)
-    every = int(config.train_every)
-    driver = DynamicStepDriver(env, agent.collect_policy, observers, num_steps=every)
-    driver.run = common.function(driver.run)
+    windows, train = iter(data.prefetch(2)), common.function(agent.train)
     for _ in range(config.pretrain):
         train(next(windows)[0])
-    time_step, state = env.current_time_step(), None
+    every = int(config.train_every)
+    driver = DynamicStepDriver(env, agent.collect_policy, watching, num_steps=every)
+    collect = common.function(driver.run)
+    time_step, state = (
+        env.current_time_step(),
+        agent.collect_policy.get_initial_state(1),
+    )
     while (done := int(steps.result())) < _STEPS.value:
-        time_step, state = driver.run(time_step, state)
+        time_step, state = collect(time_step, state)
         loss = train(next(windows)[0]).loss
         if done // 500 < int(steps.result()) // 500:
             print(f"{done:6,} steps  loss {loss:.2f}  return {score.result():.2f}")
 
-    score.reset()
-    evaluate = DynamicEpisodeDriver(env, agent.policy, [score], num_episodes=100)
-    evaluate.run()
-    print(f"greedy, 100 episodes: {score.result():.2f}")
+    score, count = AverageReturnMetric(buffer_size=100), 100
+    DynamicEpisodeDriver(env, agent.policy, [score], num_episodes=count).run()
+    deviation = (1 - score.result() ** 2) ** 0.5  # returns are 1 or -1
+    print(
+        f"greedy, {count} episodes: {score.result():.2f} ± {deviation / count**0.5:.2f}"
+    )
     if _OUTPUT.value:
         PolicySaver(agent.policy, batch_size=None).save(_OUTPUT.value)
 
