@@ -380,7 +380,7 @@ def make_dqn(
     optimizer = _adam(config)
     sizes: dict[str, Any] = {
         "conv_layer_params": stock.conv_layers(observation.shape) or None,
-        "fc_layer_params": (config.hidden,),
+        "fc_layer_params": (config.hidden,) * config.dense_layers,
     }
     shared = {
         "optimizer": optimizer,

@@ -19,7 +19,8 @@ class DQNConfig:
     reward_transform: str = option(
         "sign", "Applied to rewards before learning.", ("identity", "sign")
     )
-    hidden: int = option(512, "Units of the dense layer.", low=1)
+    dense_layers: int = option(1, "Dense layers.", low=1)
+    hidden: int = option(512, "Units of a dense layer.", low=1)
     discount: float = option(0.99, "Discount, gamma.")
     learning_rate: float = option(2.5e-4, "Adam's.")
     adam_epsilon: float = option(1e-5, "Adam's epsilon.")
@@ -89,13 +90,15 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "eval_every": 5_000,
         "frame_stack": 1,
         "reward_transform": "identity",
+        "dense_layers": 2,
         "hidden": 128,
         "highest": 100.0,
-        "learning_rate": 1e-3,
+        "learning_rate": 3e-4,
         "prefill": 1_000,
         "epsilon": "linear(1,0.05,5000)",
-        "target_every": 100,
+        "target_every": 200,
         "train_every": 1.0,
+        "batch_size": 64,
         "replay_capacity": 50_000,
     },
     # To lay over another one: 'minatar,c51'.
