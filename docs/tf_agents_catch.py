@@ -42,7 +42,7 @@ def main() -> None:
         "cpu_hours": round(sum(seed["cpu_hours"] for seed in seeds), 3),
         "notes": "Collected, stored and driven by TF-Agents; the agent is trained by `TFAgent.train`, and evaluated by "
         f"TF-Agents' driver as well. Our own driver has {ours['mean']:.2f} on the same settings.",
-        "evaluation": {"episodes": 100, "mode": "greedy", "seed": 0},
+        "evaluation": {"episodes": 100, "mode": "greedy", "seed": None},
         "policy": None,
     }
     folder = HERE / "scores" / "dreamerv2" / NAME

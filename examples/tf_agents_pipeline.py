@@ -53,8 +53,8 @@ def main(_: list[str]) -> None:
     while (done := int(steps.result())) < _STEPS.value:
         time_step, state = collect(time_step, state)
         loss = train(next(windows)[0]).loss
-        if done // 500 < int(steps.result()) // 500:
-            print(f"{done:6,} steps  loss {loss:.2f}  return {score.result():.2f}")
+        if done // 500 < (now := int(steps.result())) // 500:
+            print(f"{now:6,} steps  loss {loss:.2f}  return {score.result():.2f}")
 
     score, count = AverageReturnMetric(buffer_size=100), 100
     DynamicEpisodeDriver(env, agent.policy, [score], num_episodes=count).run()

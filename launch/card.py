@@ -80,8 +80,7 @@ def _table(content: Mapping[str, Any]) -> str:
 def _meaning(content: Mapping[str, Any]) -> str:
     how = content["evaluation"]
     lines = [
-        f"`final` is the mean return of {how['episodes']} fresh episodes, {how['mode']}, of the seed {how['seed']}, "
-        "which no training used; ± is the standard error over those episodes."
+        f"`final` is the mean return of {how['episodes']} fresh episodes, {how['mode']}, {_seeded(how)}; ± is the standard error over those episodes."
     ]
     if content["interval"]:
         lines.append("The interval is Student's t over the seeds.")
@@ -122,7 +121,7 @@ def _limits(content: Mapping[str, Any]) -> str:
                 "- The policy acts but does not dream: its decoder is too large."
             )
     else:
-        lines.append("- No policy is shipped, it is too large: the commands make it.")
+        lines.append("- No policy is shipped: the commands make it.")
     return "\n".join(lines)
 
 
@@ -132,3 +131,9 @@ def _seeds(number: int) -> str:
 
 def _hours(value: float | None) -> str:
     return "?" if value is None else f"{value:.2f}"
+
+
+def _seeded(how: Mapping[str, Any]) -> str:
+    if how["seed"] is None:
+        return "played after training"
+    return f"of the seed {how['seed']}, which no training used"
