@@ -56,7 +56,9 @@ def plot_results(
     panels = curves_lib.panels(logdirs, scores, key, x, published)
     columns = min(columns, len(panels))
     rows = math.ceil(len(panels) / columns)
-    figure = blank(WIDTH * columns, _HEIGHT * rows)
+    lines = max(_legend_lines(panel) for panel in panels)
+    height = _HEIGHT + 0.24 * max(0, lines - 2)  # inches, for more lines than two
+    figure = blank(WIDTH * columns, height * rows)
     axes = list(figure.subplots(rows, columns, squeeze=False).flat)
     for axis, panel in zip(axes, panels, strict=False):
         draw_panel(axis, panel, key, x)
@@ -106,6 +108,8 @@ def plot_curve(
 
 def draw_panel(axis: "Axes", panel: Panel, key: str, x: str) -> None:
     """Draws a panel's curves, levels and legend."""
+    from matplotlib import transforms
+
     _style(axis, panel.env, key, x)
     groups = sorted(panel.groups.items())
     for i, (label, curves) in enumerate(groups):
@@ -125,15 +129,27 @@ def draw_panel(axis: "Axes", panel: Panel, key: str, x: str) -> None:
     handles, labels = axis.get_legend_handles_labels()
     axis.legend(
         handles,
-        [textwrap.fill(label, _LEGEND_LETTERS) for label in labels],
+        [_wrapped(label) for label in labels],
         fontsize=12,
         frameon=False,
         labelcolor=INK,
         handlelength=1.4,
         loc="upper left",
-        bbox_to_anchor=(-0.06, -0.22),
+        bbox_to_anchor=(-0.06, 0),
+        bbox_transform=axis.transAxes
+        + transforms.ScaledTranslation(0, -0.62, axis.figure.dpi_scale_trans),
         borderaxespad=0,
     )
+
+
+def _wrapped(label: str) -> str:
+    return textwrap.fill(label, _LEGEND_LETTERS)
+
+
+def _legend_lines(panel: Panel) -> int:
+    seeds = [f"{label} ({len(curves)} seeds)" for label, curves in panel.groups.items()]
+    labels = [*seeds, *panel.published]
+    return sum(_wrapped(label).count("\n") + 1 for label in labels)
 
 
 def _draw_group(axis: "Axes", label: str, curves: list[Curve], colour: str) -> None:
