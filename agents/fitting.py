@@ -17,9 +17,9 @@ from agents.api import Tree
 from agents.config import option
 from agents.datasets import BinarizedMnist
 from agents.every import Every
+from agents.learner import NonFiniteError
 from agents.logger import Logger
 from agents.model import Model
-from agents.off_policy import NonFiniteError
 from agents.status import Status
 from agents.version import VERSION
 

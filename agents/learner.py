@@ -6,10 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from agents.api import Agent, Batch, Mode, Tree
+from agents.api import Agent, Batch, Metrics, Mode, Tree
 
 Policy = Callable[..., tuple[Any, Mapping[str, Any]]]
 Distribution = Callable[..., tuple[Any, Any, Mapping[str, Any]]]
+
+
+class NonFiniteError(ArithmeticError):
+    """A loss or gradient of the model is NaN or infinite; the weights are those before that update."""
 
 
 class Learner(Agent):
@@ -123,6 +127,16 @@ class Learner(Agent):
         if self.can_report:
             names |= self.report_names()
         assign({name: wanted[name] for name in names}, tree["variables"])
+
+
+def not_finite(agent: Agent, metrics: Metrics) -> str:
+    """Returns what is to be said of an update whose loss is not finite."""
+    bad = [key for key, value in metrics.items() if not np.isfinite(value)]
+    return (
+        f"update {agent.updates} at environment step {agent.env_steps}: not finite: {', '.join(bad)}. "
+        "The step was not made. Try precision float32, smaller learning rates, or "
+        "check the scale of rewards and observations."
+    )
 
 
 def _raw(variable: Any) -> Any:

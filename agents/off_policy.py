@@ -9,7 +9,7 @@ import numpy as np
 
 from agents import rows as rows_lib
 from agents.api import Batch, Metrics, Mode, Spaces, State, Step, Tree
-from agents.learner import Learner
+from agents.learner import Learner, NonFiniteError, not_finite
 from agents.replay import Replay
 from agents.sampler import Sampler
 
@@ -48,10 +48,6 @@ class OffPolicyConfig(Protocol):
     @property
     def train_every(self) -> float:
         """Environment steps per update after that."""
-
-
-class NonFiniteError(ArithmeticError):
-    """A loss or gradient of the model is NaN or infinite; the weights are those before that update."""
 
 
 class OffPolicyAgent(Learner):
@@ -187,12 +183,7 @@ class OffPolicyAgent(Learner):
         return metrics
 
     def _explain(self, metrics: Metrics, batch: Batch) -> str:
-        bad = [key for key, value in metrics.items() if not np.isfinite(value)]
-        text = (
-            f"update {self.updates} at environment step {self.env_steps}: not finite: {', '.join(bad)}. "
-            "The step was not made. Try precision float32, smaller learning rates, or "
-            "check the scale of rewards and observations."
-        )
+        text = not_finite(self, metrics)
         if self.folder is not None:
             path = self.folder / "not_finite_batch.npz"
             arrays = {key.replace("/", "."): value for key, value in batch.items()}

@@ -4,7 +4,7 @@ import numpy as np
 
 from agents import rows as rows_lib
 from agents.api import Metrics, Spaces, State, Step, Tree
-from agents.learner import Learner
+from agents.learner import Learner, NonFiniteError, not_finite
 from agents.rollout import Rollout
 
 
@@ -46,13 +46,16 @@ class OnPolicyAgent(Learner):
         return int(self._rollout is not None and self._rollout.full)
 
     def train(self) -> Metrics | None:
-        """Makes the update on a full window."""
+        """Makes the update on a full window; raises NonFiniteError on a loss that is not finite."""
         if not self.updates_due():
             return None
         assert self._rollout is not None
-        metrics = self.update(self._rollout.take())
+        found = self.update(self._rollout.take())
+        metrics = {key: float(value) for key, value in found.items()}
+        if not np.isfinite(metrics["loss"]):
+            raise NonFiniteError(not_finite(self, metrics))
         self.updates += 1
-        return {key: float(value) for key, value in metrics.items()}
+        return metrics
 
     def get_state(self) -> Tree:
         """Returns counters, variables and the window collected so far."""

@@ -177,7 +177,7 @@ def define_field(field: dataclasses.Field) -> None:
 
 def _expected() -> tuple[type[BaseException], ...]:
     from agents.checkpoint import DamagedError, LogdirInUse
-    from agents.off_policy import NonFiniteError
+    from agents.learner import NonFiniteError
     from envs.errors import EnvError
 
     return (

@@ -12,9 +12,9 @@ from agents import fitting
 from agents.checkpoint import Checkpoints
 from agents.datasets import BinarizedMnist
 from agents.fitting import Fit, FitConfig
+from agents.learner import NonFiniteError
 from agents.logger import read_metrics
 from agents.model import Model
-from agents.off_policy import NonFiniteError
 
 IMAGES = np.arange(30 * 784).reshape(30, 784) % 2
 DATA = BinarizedMnist(*(IMAGES.astype(np.uint8),) * 3, source="a test")

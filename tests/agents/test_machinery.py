@@ -6,6 +6,7 @@ import pytest
 import envs
 from agents import driver, registry, rollout
 from agents.checkpoint import Checkpoints
+from agents.learner import NonFiniteError
 from envs.counting import CountingGame
 from envs.reset_mask import ResetMaskEnvs
 from tests.agents.dummies import (
@@ -187,3 +188,11 @@ def test_a_replay_too_small_for_a_window_per_environment_is_refused():
 def test_the_registry_names_the_near_agent():
     with pytest.raises(ValueError, match="Did you mean 'dreamerv2'"):
         registry.entry("dreamer")
+
+
+def test_an_on_policy_agent_stops_on_a_loss_that_is_not_finite(environment):
+    agent = OnPolicyDummy(environment.spaces)
+    agent.update = lambda batch: {"loss": np.float32(np.nan), "other": np.float32(1)}
+    with pytest.raises(NonFiniteError, match=r"update 0 at .* not finite: loss\. The"):
+        run(agent, environment, 400)
+    assert agent.updates == 0

@@ -13,7 +13,7 @@ import agents
 import envs
 from agents import driver, registry
 from agents.checkpoint import Checkpoints, DamagedError, LogdirInUse
-from agents.off_policy import NonFiniteError
+from agents.learner import NonFiniteError
 from tests.faults import tiny
 
 

@@ -17,8 +17,8 @@ import envs
 from agents import checkpoint
 from agents import settings as settings_lib
 from agents.checkpoint import DamagedError
+from agents.learner import NonFiniteError
 from agents.logger import read_metrics
-from agents.off_policy import NonFiniteError
 from envs import EnvError
 from tests.faults import tiny
 from tests.faults.processes import (

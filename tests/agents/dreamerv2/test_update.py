@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from agents.off_policy import NonFiniteError
+from agents.learner import NonFiniteError
 from tests.agents.dreamerv2 import common
 
 STREAMS = {"posterior": 0, "prior": 1, "action": 2}
