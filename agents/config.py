@@ -40,6 +40,13 @@ def near(name: str, known: Iterable[str]) -> str:
     return f"{name!r}.{hint} Known: {', '.join(known)}."
 
 
+def no_ablations(names: Iterable[str]) -> Mapping[str, Any]:
+    """The `ablate` of an agent that has none; ValueError on any name."""
+    for name in names:
+        raise ValueError(f"unknown ablation {name!r}: this agent has none")
+    return {}
+
+
 def overlay(presets: Presets, names: str) -> dict[str, Any]:
     """Lays the presets named in 'a,b' over each other, the later one on top.
 

@@ -1,12 +1,85 @@
-"""What agents of TF-Agents need in the zoo: one part of an observation, as numbers, and sizes of networks."""
+"""What agents of TF-Agents share in the zoo: their side of the contract, one part of an observation, sizes of networks."""
 
+import abc
+from collections.abc import Mapping
 from typing import Any
 
 import gymnasium
 import numpy as np
 import tensorflow as tf
 
-from agents.api import Spaces
+from agents import random_policy
+from agents.api import Batch, Mode, Spaces, State, Step
+from agents.learner import Learner
+
+REWARDS = {"identity": tf.identity, "sign": tf.sign}
+
+
+class StockAgent(Learner):
+    """Acts by compiled policies, and names the variables of networks and optimizer; to be mixed in first.
+
+    Attributes:
+        trained: The networks that are trained, among `tf_agent.networks`.
+        acting: The networks that acting reads.
+    """
+
+    trained: tuple[str, ...] = ()
+    acting: tuple[str, ...] = ()
+
+    def wrap(self, tf_agent: Any, optimizer: Any) -> None:
+        """Takes what `agents.tf_agents` built, and compiles policies and update."""
+        self._agent, self._optimizer = tf_agent, optimizer
+        self._policies = {
+            mode: tf.function(self.policy(mode), autograph=False)
+            for mode in ("sample", "greedy")
+        }
+        self._update = tf.function(self._update_step, autograph=False)
+
+    @property
+    def parameters(self) -> int:  # type: ignore[override]
+        """The number of trainable parameters, target networks not counted."""
+        return sum(
+            int(np.prod(weight.shape))
+            for name in self.trained
+            for weight in self._agent.networks[name].trainable_variables
+        )
+
+    def act(
+        self, step: Step, state: State, mode: Mode = "sample"
+    ) -> tuple[np.ndarray, State]:
+        """Samples, takes the best action, or with 'random' a uniform one."""
+        if mode == "random":
+            return self._act_at_random(step, state)
+        action, state = self._policies[mode](
+            dict(step.observation), step.reward, step.is_first, dict(state)
+        )
+        return action.numpy(), state
+
+    def update(self, batch: Batch) -> Mapping[str, Any]:
+        """`update_step` with the schedules' values of this environment step."""
+        return self.update_step(batch, self.scheduled())
+
+    def variables(self) -> Mapping[str, Any]:
+        """Returns networks, optimizer and counter by name."""
+        parts = {name: net.variables for name, net in self._agent.networks.items()}
+        parts["optimizer"] = self._optimizer.variables
+        named = {
+            f"{part}/{i:02d}": variable
+            for part, found in parts.items()
+            for i, variable in enumerate(found)
+        }
+        return named | {"updates": self._agent.train_step_counter}
+
+    def acting_names(self) -> set[str]:
+        """Returns the networks of `acting`."""
+        return {name for name in self.variables() if name.split("/")[0] in self.acting}
+
+    def _act_at_random(self, step: Step, state: State) -> tuple[np.ndarray, State]:
+        return random_policy.act(self.spaces.action, state)
+
+    @abc.abstractmethod
+    def _update_step(self, rows: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """Makes an update on rows; what `update_step` compiles."""
 
 
 def only_box(spaces: Spaces, agent: str) -> tuple[str, gymnasium.spaces.Box]:

@@ -134,6 +134,13 @@ def suggest_preset(agent: str, env: str) -> suggestion.Suggestion:
     return suggestion.suggest(agent, env, look, has_gpu)
 
 
+def train(agent: str) -> None:
+    """Trains an agent as the flags say: the whole of a launcher."""
+    settings = run_settings(agent, say_preset(agent))
+    tensorflow_log.load()
+    training.train(settings)
+
+
 def say_preset(agent: str) -> Callable[[str], str]:
     """Returns a function that says and returns the preset of an agent for an environment on this machine."""
 

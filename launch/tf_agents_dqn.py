@@ -7,17 +7,14 @@ defaults that --help lists are those of the preset atari; a preset sets its own,
 
 import launch.origin  # noqa: F401
 
-from agents import training
-from launch import app, tensorflow_log
+from launch import app
 
 AGENT = "tf_agents_dqn"
 
 
 def main() -> None:
     """Runs what the flags say."""
-    settings = app.run_settings(AGENT, app.say_preset(AGENT))
-    tensorflow_log.load()
-    training.train(settings)
+    app.train(AGENT)
 
 
 def cli() -> None:

@@ -8,16 +8,14 @@ import gymnasium
 import numpy as np
 import tensorflow as tf
 
-from agents import legacy_keras, random_policy, schedule, stock
+from agents import legacy_keras, schedule, stock
 from agents.api import Batch, Mode, Spaces, State, Step
 from agents.learner import Policy
 from agents.off_policy import OffPolicyAgent
 from agents.tf_agents_dqn.config import DQNConfig
 
-_REWARDS = {"identity": tf.identity, "sign": tf.sign}
 
-
-class DQN(OffPolicyAgent):
+class DQN(stock.StockAgent, OffPolicyAgent):
     """DqnAgent or CategoricalDqnAgent of TF-Agents, epsilon-greedy, on our replay.
 
     State fields: `action` [B], the last one; `seed` [B, 2]; and, where it stacks pictures, `frames` [B, H, W, C (k - 1)],
@@ -38,6 +36,8 @@ class DQN(OffPolicyAgent):
     """
 
     config: DQNConfig
+    trained = ("q",)
+    acting = ("q", "epsilon")
 
     def __init__(
         self,
@@ -61,22 +61,12 @@ class DQN(OffPolicyAgent):
         from agents import tf_agents as bridge
 
         self._bridge = bridge
-        self._agent, self._optimizer = bridge.make_dqn(
+        made = bridge.make_dqn(
             stock.spec(self._stacked_shape), int(spaces.action.n), config, seed
         )
         self._rate = schedule.parse(config.epsilon)
         self._epsilon = tf.Variable(1.0, name="epsilon")
-        self._policies = {
-            mode: tf.function(self.policy(mode), autograph=False)
-            for mode in ("sample", "greedy")
-        }
-        self._update = tf.function(self._update_step, autograph=False)
-
-    @property
-    def parameters(self) -> int:  # type: ignore[override]
-        """The number of trainable parameters, the target network not counted."""
-        weights = self._agent.networks["q"].trainable_variables
-        return sum(int(np.prod(weight.shape)) for weight in weights)
+        self.wrap(*made)
 
     def initial_state(self, batch: int, seed: int = 0) -> State:
         """Returns zeros and the seeds (seed, 0)."""
@@ -90,19 +80,10 @@ class DQN(OffPolicyAgent):
             state["frames"] = tf.zeros([batch, *size, before], self._box.dtype.name)
         return state
 
-    def act(
-        self, step: Step, state: State, mode: Mode = "sample"
-    ) -> tuple[np.ndarray, State]:
-        """Takes the best action, or with 'sample' a random one in a share epsilon of the steps."""
-        if mode == "random":
-            action, drawn = random_policy.act(self.spaces.action, state)
-            _, frames = self._push(step.observation, step.is_first, state)
-            return action, {**drawn, **frames}
-        observation = {self._key: step.observation[self._key]}
-        action, state = self._policies[mode](
-            observation, step.reward, step.is_first, dict(state)
-        )
-        return action.numpy(), state
+    def _act_at_random(self, step: Step, state: State) -> tuple[np.ndarray, State]:
+        action, drawn = super()._act_at_random(step, state)
+        _, frames = self._push(step.observation, step.is_first, state)
+        return action, {**drawn, **frames}
 
     def policy(self, mode: Mode) -> Policy:
         """Returns (observation, reward, is_first, state) -> (action, state)."""
@@ -134,7 +115,7 @@ class DQN(OffPolicyAgent):
     def update(self, batch: Batch) -> Mapping[str, Any]:
         """`update_step` with epsilon of this environment step."""
         try:
-            return self.update_step(batch, self.scheduled())
+            return super().update(batch)
         except tf.errors.InvalidArgumentError as error:
             if "inf or nan" not in error.message:
                 raise
@@ -146,21 +127,7 @@ class DQN(OffPolicyAgent):
 
     def variables(self) -> Mapping[str, Any]:
         """Returns networks, optimizer, counter and epsilon by name."""
-        parts = {
-            name: network.variables for name, network in self._agent.networks.items()
-        } | {"optimizer": self._optimizer.variables}
-        named = {
-            f"{part}/{i:02d}": variable
-            for part, found in parts.items()
-            for i, variable in enumerate(found)
-        }
-        counter = self._agent.train_step_counter
-        return named | {"updates": counter, "epsilon": self._epsilon}
-
-    def acting_names(self) -> set[str]:
-        """Returns the network and epsilon."""
-        names = {name for name in self.variables() if name.startswith("q/")}
-        return names | {"epsilon"}
+        return {**super().variables(), "epsilon": self._epsilon}
 
     @property
     def _stacked_shape(self) -> tuple[int, ...]:
@@ -192,7 +159,7 @@ class DQN(OffPolicyAgent):
     def _update_step(self, rows: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         observation = stock.to_float(self._stack(rows))
         last = {key: value[-2:] for key, value in rows.items()}
-        last["reward"] = _REWARDS[self.config.reward_transform](last["reward"])
+        last["reward"] = stock.REWARDS[self.config.reward_transform](last["reward"])
         experience = self._bridge.to_trajectory(last, observation)
         # What joins two episodes is no transition: TF-Agents' C51 does not leave it out by itself.
         is_one = ~rows["is_first"][-1]

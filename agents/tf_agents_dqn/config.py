@@ -1,10 +1,10 @@
 """Settings of DQN and C51, and their presets."""
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from agents.config import near, option
+from agents.config import no_ablations, option
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,8 +115,4 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
 }
 
 
-def ablate(names: Iterable[str]) -> Mapping[str, Any]:
-    """Returns nothing: there are no ablations."""
-    for name in names:
-        raise ValueError(f"unknown ablation {near(name, ())}")
-    return {}
+ablate = no_ablations

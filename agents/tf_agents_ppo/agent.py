@@ -5,20 +5,18 @@ from collections.abc import Mapping
 from typing import Any
 
 import gymnasium
-import numpy as np
 import tensorflow as tf
 
-from agents import legacy_keras, random_policy, stock
-from agents.api import Batch, Mode, Spaces, State, Step
+from agents import legacy_keras, stock
+from agents.api import Batch, Mode, Spaces, State
 from agents.learner import Policy
 from agents.on_policy import OnPolicyAgent
 from agents.tf_agents_ppo.config import PPOConfig
 
-_REWARDS = {"identity": tf.identity, "sign": tf.sign}
 _PREFIX = "dist/"
 
 
-class PPO(OnPolicyAgent):
+class PPO(stock.StockAgent, OnPolicyAgent):
     """PPOClipAgent of TF-Agents on windows of T transitions.
 
     State fields: `action` [B] or [B, n], the last one; `seed` [B, 2]; `chosen`, the action before it was clipped into
@@ -41,6 +39,8 @@ class PPO(OnPolicyAgent):
     """
 
     config: PPOConfig
+    trained = ("actor", "value")
+    acting = ("actor",)
 
     def __init__(
         self,
@@ -61,25 +61,12 @@ class PPO(OnPolicyAgent):
         from agents import tf_agents as bridge
 
         self._bridge = bridge
-        self._agent, self._optimizer = bridge.make_ppo(
+        tf_agent, optimizer = bridge.make_ppo(
             stock.spec(self._box.shape), spaces, config, seed
         )
-        self._info_spec = _flat(self._agent.collect_policy.info_spec)
+        self._info_spec = _flat(tf_agent.collect_policy.info_spec)
         self.row_state = ("chosen", *(_PREFIX + key for key in self._info_spec))
-        self._policies = {
-            mode: tf.function(self.policy(mode), autograph=False)
-            for mode in ("sample", "greedy")
-        }
-        self._update = tf.function(self._update_step, autograph=False)
-
-    @property
-    def parameters(self) -> int:  # type: ignore[override]
-        """The number of trainable parameters."""
-        return sum(
-            int(np.prod(weight.shape))
-            for network in self._agent.networks.values()
-            for weight in network.trainable_variables
-        )
+        self.wrap(tf_agent, optimizer)
 
     def initial_state(self, batch: int, seed: int = 0) -> State:
         """Returns zeros and the seeds (seed, 0)."""
@@ -90,18 +77,6 @@ class PPO(OnPolicyAgent):
         }
         seeds = tf.tile([[seed, 0]], [batch, 1])
         return {"action": zeros, "chosen": zeros, "seed": seeds, **info}
-
-    def act(
-        self, step: Step, state: State, mode: Mode = "sample"
-    ) -> tuple[np.ndarray, State]:
-        """Samples the policy, or takes its mode."""
-        if mode == "random":
-            return random_policy.act(self.spaces.action, state)
-        observation = {self._key: step.observation[self._key]}
-        action, state = self._policies[mode](
-            observation, step.reward, step.is_first, dict(state)
-        )
-        return action.numpy(), state
 
     def policy(self, mode: Mode) -> Policy:
         """Returns (observation, reward, is_first, state) -> (action, state)."""
@@ -136,32 +111,12 @@ class PPO(OnPolicyAgent):
         del scheduled
         return self._update(dict(batch))
 
-    def update(self, batch: Batch) -> Mapping[str, Any]:
-        """`update_step` without schedules."""
-        return self.update_step(batch, {})
-
-    def variables(self) -> Mapping[str, Any]:
-        """Returns networks, optimizer and counter by name."""
-        parts = {
-            name: network.variables for name, network in self._agent.networks.items()
-        } | {"optimizer": self._optimizer.variables}
-        named = {
-            f"{part}/{i:02d}": variable
-            for part, found in parts.items()
-            for i, variable in enumerate(found)
-        }
-        return named | {"updates": self._agent.train_step_counter}
-
-    def acting_names(self) -> set[str]:
-        """Returns the actor."""
-        return {name for name in self.variables() if name.startswith("actor/")}
-
     def _update_step(self, rows: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         observation = stock.to_float(rows[f"observation/{self._key}"])
         info = {key: rows[f"state/{_PREFIX}{key}"][1:] for key in self._info_spec}
         rows = rows | {
             "action": rows["state/chosen"],
-            "reward": _REWARDS[self.config.reward_transform](rows["reward"]),
+            "reward": stock.REWARDS[self.config.reward_transform](rows["reward"]),
         }
         experience = self._bridge.to_trajectory(rows, observation, self._pack(info))
         found = self._agent.train(experience)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from agents import stock_suggest
 from agents.api import Spaces
 from agents.suggestion import Part, Seen, Suggestion
 
@@ -13,15 +14,7 @@ def suggest(
     env: str, look: Callable[[], Spaces], has_gpu: Callable[[], bool]
 ) -> Suggestion:
     """Returns the preset of the suite, or the one for vectors or small pictures; see `agents.suggestion.suggest`."""
-    suite = env.split(":")[0]
-    if suite in SUITES:
-        return Suggestion(
-            SUITES[suite], (f"the preset made for {suite}: environments",)
-        )
-    ranks = {len(box.shape) for box in look().observation.values()}
-    if ranks == {1}:
-        return Suggestion("vector", ("vectors alone",))
-    return Suggestion("minatar", ("pictures",))
+    return stock_suggest.suggest(env, look, SUITES)
 
 
 def explain(agent: Any) -> list[Part]:
@@ -37,9 +30,4 @@ def explain(agent: Any) -> list[Part]:
 
 def advise(agent: Any, seen: Seen) -> list[str]:
     """Returns what does not fit the rewards seen."""
-    largest = max(abs(seen.reward_low), abs(seen.reward_high))
-    if agent.config.reward_transform == "sign" and largest not in (0.0, 1.0):
-        return [
-            f"rewards reach {largest:g}, and learning sees only their sign: --reward_transform=identity keeps them"
-        ]
-    return []
+    return stock_suggest.advise(agent.config.reward_transform, seen)
