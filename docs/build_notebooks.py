@@ -3,6 +3,8 @@
 The scripts are the source. A notebook is its script, executed, with small pictures for those who only read.
 """
 
+import base64
+import io
 import os
 import pathlib
 import sys
@@ -12,6 +14,7 @@ import time
 import jupytext
 import nbclient
 import nbformat
+from PIL import Image
 from traitlets.config import Config
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -50,6 +53,17 @@ def execute(notebook: nbformat.NotebookNode) -> None:
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.outputs = [each for each in cell.outputs if not _is_stderr(each)]
+            for each in cell.outputs:
+                if picture := each.get("data", {}).get("image/png"):
+                    each.data["image/png"] = smaller(picture)
+
+
+def smaller(picture: str) -> str:
+    """Returns a PNG in base64 with 128 colours, which plots hardly need, at a third of the size."""
+    image = Image.open(io.BytesIO(base64.b64decode(picture))).convert("RGB")
+    buffer = io.BytesIO()
+    image.quantize(128).save(buffer, "PNG", optimize=True)
+    return base64.b64encode(buffer.getvalue()).decode() + "\n"
 
 
 def _is_stderr(output: nbformat.NotebookNode) -> bool:
