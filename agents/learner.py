@@ -73,13 +73,13 @@ class Learner(Agent):
         raise NotImplementedError(f"{type(self).__name__} updates outside of graphs")
 
     @property
+    @abc.abstractmethod
     def window(self) -> int:
         """Rows of a batch for `update`."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def env_steps_at(self, updates: int, batch: int) -> int:
         """Returns the environment steps at which so many updates, on batches of so many windows, are made."""
-        raise NotImplementedError
 
     @abc.abstractmethod
     def acting_names(self) -> set[str]:
