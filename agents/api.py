@@ -25,7 +25,7 @@ Mode = Literal["sample", "greedy", "random"]
 State = Mapping[str, Any]  # key -> array or tensor [B, ...]; has `seed`, int32 [B, 2]
 Batch = Mapping[
     str, Any
-]  # key -> [T, B, ...], rows: the fields of Step ('observation/KEY'), and of State
+]  # key -> [T, B, ...], rows: the fields of Step ('observation/KEY') and of State; 'start/FIELD' -> [B, ...]
 Metrics = dict[str, float]
 Tree = dict[
     str, Any
@@ -60,6 +60,7 @@ class Agent(abc.ABC):
         updates: Updates made.
         collect_mode: The mode in which to act while collecting data ('random' while the replay is filled).
         row_state: The state fields that a stored row holds.
+        start_state: The state fields that a window holds once, as they were before its first row was acted upon.
     """
 
     name: str = ""
@@ -74,6 +75,7 @@ class Agent(abc.ABC):
     updates: int = 0
     collect_mode: Mode = "sample"
     row_state: tuple[str, ...] = ()
+    start_state: tuple[str, ...] = ()
 
     @abc.abstractmethod
     def initial_state(self, batch: int, seed: int = 0) -> State:

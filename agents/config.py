@@ -18,6 +18,7 @@ def option(
     choices: tuple[Any, ...] = (),
     low: float = 0,
     is_schedule: bool = False,
+    names_run: bool = False,
 ) -> Any:
     """Returns a dataclass field with what is to be known of it.
 
@@ -27,8 +28,10 @@ def option(
         choices: The values it may take, where they are few.
         low: The least value of a number.
         is_schedule: Whether it is a string that `schedule.parse` reads.
+        names_run: Whether a value that is not the preset's belongs into the name of a run's folder.
     """
-    metadata = {"help": text, "choices": choices, "low": low, "schedule": is_schedule}
+    metadata = {"help": text, "choices": choices, "low": low}
+    metadata |= {"schedule": is_schedule, "names_run": names_run}
     return dataclasses.field(default=default, metadata=metadata)
 
 

@@ -209,7 +209,10 @@ def check_arguments(episodes: int, mode: str, seeds: Iterable[int]) -> None:
 
 
 def _check_spaces(envs: VectorEnv, agent: Agent) -> None:
-    there, here = agent.spaces.to_json(), envs.spaces.to_json()
+    there, here = (
+        registry.without_factors(spaces.to_json())
+        for spaces in (agent.spaces, envs.spaces)
+    )
     if differing := config_lib.differing(there, here):
         raise ValueError(
             f"{envs.name} has other spaces than the agent was trained on: {'; '.join(differing)}"

@@ -1,5 +1,8 @@
 """What every agent that learns from its own latest steps shares: collecting windows, and training on each."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 
 from agents import rows as rows_lib
@@ -10,6 +13,8 @@ from agents.rollout import Rollout
 
 class OnPolicyAgent(Learner):
     """An agent that makes one update on each window of T transitions, which is T + 1 rows.
+
+    A batch has, beside the rows, 'start/FIELD' [B, ...] for the fields of `start_state`.
 
     Args:
         spaces: The spaces of one row.
@@ -22,14 +27,18 @@ class OnPolicyAgent(Learner):
         self.length = length
         self.seed = seed
         self._rollout: Rollout | None = None
+        self._start: dict[str, Any] = {}  # before the first row of the window
+        self._latest: dict[str, Any] = {}  # before its latest row
 
     def observe(self, step: Step, state: State) -> None:
         """Collects one row per environment."""
         rows = rows_lib.flatten(step, state, self.row_state)
         if self._rollout is None:
             self._open_rollout(rows_lib.spec(rows), len(step.is_first))
+            self._start = self._pick(state)
         assert self._rollout is not None
         self._rollout.add(rows)
+        self._latest = self._pick(state)
         self.env_steps += int(np.count_nonzero(~step.is_first))
 
     @property
@@ -50,7 +59,9 @@ class OnPolicyAgent(Learner):
         if not self.updates_due():
             return None
         assert self._rollout is not None
-        found = self.update(self._rollout.take())
+        start = {f"start/{key}": value for key, value in self._start.items()}
+        found = self.update(self._rollout.take() | start)
+        self._start = self._latest
         metrics = {key: float(value) for key, value in found.items()}
         if not np.isfinite(metrics["loss"]):
             raise NonFiniteError(not_finite(self, metrics))
@@ -66,6 +77,8 @@ class OnPolicyAgent(Learner):
                 "batch": rollout.batch,
                 "spec": {key: list(value) for key, value in rollout.spec.items()},
                 "content": rollout.get_state(),
+                "start": _to_arrays(self._start),
+                "latest": _to_arrays(self._latest),
             }
         return super().get_state() | {"rollout": window}
 
@@ -77,6 +90,15 @@ class OnPolicyAgent(Learner):
             self._open_rollout(spec, tree["rollout"]["batch"])
             assert self._rollout is not None
             self._rollout.set_state(tree["rollout"]["content"])
+            self._start = tree["rollout"].get("start", {})
+            self._latest = tree["rollout"].get("latest", {})
+
+    def _pick(self, state: State) -> dict[str, Any]:
+        return {key: state[key] for key in self.start_state}
 
     def _open_rollout(self, spec: rows_lib.RowSpec, batch: int) -> None:
         self._rollout = Rollout(self.length, spec, batch)
+
+
+def _to_arrays(state: Mapping[str, Any]) -> Tree:
+    return {key: np.asarray(value) for key, value in state.items()}

@@ -24,6 +24,7 @@ from agents.version import VERSION
 
 _AGENTS = {
     "dreamerv2": ("agents.dreamerv2", "DreamerV2"),
+    "merlin": ("agents.merlin", "MERLIN"),
     "tf_agents_dqn": ("agents.tf_agents_dqn", "DQN"),
     "tf_agents_ppo": ("agents.tf_agents_ppo", "PPO"),
 }
@@ -371,14 +372,21 @@ def _step_of(path: pathlib.Path) -> int:
 
 
 def _refuse_other(path: pathlib.Path, there: Tree, here: Tree) -> None:
-    names = ("agent", "seed", "spaces")
     parts = [
-        {name: tree[name] for name in names} | tree["config"] for tree in (there, here)
+        {name: tree[name] for name in ("agent", "seed")}
+        | {"spaces": without_factors(tree["spaces"])}
+        | tree["config"]
+        for tree in (there, here)
     ]
     if differing := config_lib.differing(*parts):
         raise ValueError(
             f"{path} holds another agent: {'; '.join(differing)}. Save into another folder"
         )
+
+
+def without_factors(spaces: Tree) -> Tree:
+    """Returns spaces as JSON without what acting does not need, and agents saved earlier do not have."""
+    return {key: value for key, value in spaces.items() if key != "factors"}
 
 
 def _copy_chunks(source: pathlib.Path, target: pathlib.Path, tree: Tree) -> None:

@@ -118,19 +118,30 @@ def settings(
         ablate,
     )
     if not run.logdir:
-        run = dataclasses.replace(
-            run, logdir=default_logdir(agent, preset, ablate, run)
-        )
+        plain = registry.resolve(agent, preset, {}, ablate)
+        variants = [*ablate, *_naming(config, plain)]
+        logdir = default_logdir(agent, preset, variants, run)
+        run = dataclasses.replace(run, logdir=logdir)
     return Settings(agent, preset, ablate, run, config, fresh)
 
 
 def default_logdir(
-    agent: str, preset: str, ablate: tuple[str, ...], run: RunConfig
+    agent: str, preset: str, variants: Iterable[str], run: RunConfig
 ) -> str:
-    """Returns runs/AGENT/ENV/PRESET/seedN."""
+    """Returns runs/AGENT/ENV/PRESET/seedN, variants behind the preset."""
     env = re.sub(r"[^A-Za-z0-9_.-]+", "-", run.env)
-    variant = "-".join([preset.replace(",", "+") or "default", *ablate])
+    variant = "-".join([preset.replace(",", "+") or "default", *variants])
     return f"runs/{agent}/{env}/{variant}/seed{run.seed}"
+
+
+def _naming(config: Any, plain: Any) -> list[str]:
+    """Returns the values of a config that differ from a plain one and name the run."""
+    return [
+        str(getattr(config, field.name))
+        for field in dataclasses.fields(config)
+        if field.metadata["names_run"]
+        and getattr(config, field.name) != getattr(plain, field.name)
+    ]
 
 
 def make_envs(run: RunConfig, num_envs: int | None = None) -> VectorEnv:

@@ -217,7 +217,8 @@ class Policy(tf_policy.TFPolicy):
             key: tensor_spec.TensorSpec(value.shape[1:], value.dtype, key)
             for key, value in _tensors(learner.initial_state(1)).items()
         }
-        self._fields = learner.row_state if with_info else ()
+        fields = (*learner.row_state, *learner.start_state)
+        self._fields = fields if with_info else ()
         super().__init__(
             *specs(learner.spaces),
             policy_state_spec=self._state_specs,
@@ -306,6 +307,8 @@ class TFAgent(tf_agent.TFAgent):
         if self._replayed:
             first = tf.ones_like(rows["is_first"][:1])
             rows["is_first"] = tf.concat([first, rows["is_first"][1:]], 0)
+        for field in self._learner.value.start_state:
+            rows[f"start/{field}"] = rows.pop(f"state/{field}")[0]
         length = rows["reward"].shape[0]
         if length != self._learner.value.window:
             raise ValueError(

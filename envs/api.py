@@ -42,21 +42,39 @@ class Spaces:
         observation: Key -> Box of rank 1 (a vector) or 3 (an image, channels last); float32, uint8 or bool.
         action: Discrete, MultiDiscrete, or Box of rank 1 rescaled to [-1, 1].
         info: Key -> Box, the arrays of `Step.info`.
+        factors: Key -> the classes of the one-hot codes that lie side by side on the last axis, for the keys of
+            `observation` that consist of such codes; other keys have no entry.
+
+    Raises:
+        ValueError: If factors do not fill the last axis of their key.
     """
 
     observation: dict[str, gymnasium.spaces.Box]
     action: Action
     info: dict[str, gymnasium.spaces.Box] = dataclasses.field(default_factory=dict)
+    factors: dict[str, tuple[int, ...]] = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for key, classes in self.factors.items():
+            box = self.observation.get(key)
+            if box is None or sum(classes) != box.shape[-1]:
+                raise ValueError(
+                    f"factors: got {classes} for '{key}', which has the space {box}; expected a key of the "
+                    "observation and class counts that add up to its last axis"
+                )
 
     def to_json(self) -> dict[str, Any]:
-        """Returns plain dicts, lists and numbers, enough to build the same nets again."""
-        return {
+        """Returns plain dicts, lists and numbers, enough to build the same nets again; 'factors' only where there are any."""
+        data: dict[str, Any] = {
             "observation": {
                 key: _box_to_json(box) for key, box in self.observation.items()
             },
             "action": _action_to_json(self.action),
             "info": {key: _box_to_json(box) for key, box in self.info.items()},
         }
+        if self.factors:
+            data["factors"] = {key: list(each) for key, each in self.factors.items()}
+        return data
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> "Spaces":
@@ -65,6 +83,7 @@ class Spaces:
             {key: _box_from_json(box) for key, box in data["observation"].items()},
             _action_from_json(data["action"]),
             {key: _box_from_json(box) for key, box in data["info"].items()},
+            {key: tuple(each) for key, each in data.get("factors", {}).items()},
         )
 
 

@@ -74,6 +74,7 @@ class GuardedEnv:
             self._observations.spaces,
             actions.canonical_space(self._action_space),
             dict(info_spaces),
+            self._observations.factors,
         )
         self.native = NativeSpaces(
             self._observations.native,

@@ -12,7 +12,7 @@ from typing import Any
 
 import gymnasium
 
-from envs import crafter, dm_control, minatar, minigrid, popgym
+from envs import crafter, dm_control, minatar, minigrid, minigrid_memory, popgym
 from envs import options as options_lib
 from envs.api import VectorEnv
 from envs.atari import FIXED, AtariEnvs, find_rom
@@ -40,8 +40,9 @@ def make(
             full_action_space, grayscale, size, max_frames.
         dm_control:cartpole-swingup: pictures, or the state. Options: pixels, fast_render, camera.
         minatar:Breakout-v1, minigrid:MiniGrid-Empty-5x5-v0 (option rgb), crafter:Crafter,
-        crafter:CrafterNoReward, popgym:RepeatPreviousEasy-v0, zoo:Catch-v0, gym:CartPole-v1,
+        crafter:CrafterNoReward, popgym:RepeatPreviousEasy-v0, gym:CartPole-v1,
         gym:some_module:Some/Env-v0: whatever is registered with gymnasium.
+        zoo:Catch-v0, zoo:MemoryGame8-v0, zoo:MemoryLength40-v0, zoo:MiniGridMemory13-v0: our own.
         some_module:Class: a class or factory that returns a gymnasium.Env, a gymnasium VectorEnv
             (NEXT_STEP) or a `Game` with a reset mask; importable, also from the current directory. One
             that takes `num_envs` gets it.
@@ -123,6 +124,8 @@ def check_name(name: str) -> None:
         dm_control.find_task(rest)
     elif suite in _KNOWN:
         _require_known(name, rest, _KNOWN[suite]())
+        if suite == "zoo" and rest.startswith(minigrid_memory.NAME):
+            minigrid.register()
     else:
         _find_factory(name)
 

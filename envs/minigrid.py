@@ -6,6 +6,7 @@ import gymnasium
 import numpy as np
 
 from envs.extras import require
+from envs.observations import OneHotBox
 
 PREFIXES = ("MiniGrid-", "BabyAI-")
 CHANNELS = (11, 6, 3)  # object types, colours, states
@@ -19,7 +20,7 @@ class OneHotView(gymnasium.ObservationWrapper):
         view: Any = env.observation_space
         height, width, _ = view["image"].shape
         shape = (height, width, sum(CHANNELS))
-        self.observation_space = gymnasium.spaces.Box(0, 1, shape, np.bool_)
+        self.observation_space = OneHotBox(shape, CHANNELS)
 
     def observation(self, observation: dict) -> np.ndarray:
         """Returns [7, 7, 20] bool: object type, colour, state."""

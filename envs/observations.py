@@ -12,6 +12,24 @@ from envs import images
 TOLERANCE = 1e-5  # relative to the bound, for rounding in an environment's arithmetic
 
 
+class OneHotBox(spaces.Box):
+    """A Box of one-hot codes that lie side by side on the last axis.
+
+    An environment that codes what it shows by itself says so with it; checked are the bounds, 0 and 1, alone.
+
+    Args:
+        shape: [..., the sum of classes].
+        classes: Of each code.
+        dtype: Bool, uint8 or float32.
+    """
+
+    def __init__(
+        self, shape: tuple[int, ...], classes: tuple[int, ...], dtype: Any = np.bool_
+    ):
+        super().__init__(0, 1, shape, dtype)
+        self.classes = classes
+
+
 class ObservationMap:
     """Checks observations of one space and turns them into what `Step` carries.
 
@@ -26,6 +44,10 @@ class ObservationMap:
         grayscale: Images of 3 channels become their luminance.
         check_bounds: Whether leaving the bounds of the space is an error.
 
+    Attributes:
+        spaces: Key -> the Box of what comes out.
+        factors: Key -> the classes of the one-hot codes side by side on the last axis, where there are such.
+
     Raises:
         ValueError: If a part of the space is of a kind that has no array.
     """
@@ -39,6 +61,7 @@ class ObservationMap:
     ):
         self.space = space
         self.spaces: dict[str, spaces.Box] = {}
+        self.factors: dict[str, tuple[int, ...]] = {}
         self._leaves: dict[str, Leaf] = {}
         self._grayscale = grayscale
         for key, part in _leaves(space):
@@ -47,6 +70,8 @@ class ObservationMap:
             if len(box.shape) == 3:
                 box = _image_box(key, box, size, grayscale)
             self.spaces[key] = box
+            if factors := _factors(leaf, box):
+                self.factors[key] = factors
         if not self.spaces:
             raise ValueError(
                 f"the observation space {space} has no parts: give it one at least; for nothing to see, "
@@ -201,6 +226,13 @@ def _box(key: str, space: gymnasium.Space) -> spaces.Box:
     dtype = space.dtype if stays else np.float32
     shape = (*shape, 1) if len(shape) == 2 else shape
     return spaces.Box(*_range(space), shape, dtype)
+
+
+def _factors(leaf: Leaf, box: spaces.Box) -> tuple[int, ...]:
+    """Returns the classes of a leaf's one-hot codes in the box it becomes; () where resizing or gray mixed them."""
+    if isinstance(leaf.space, OneHotBox) and leaf.shape == box.shape:
+        return leaf.space.classes
+    return tuple(leaf.classes)
 
 
 def _range(box: spaces.Box) -> tuple[float, float]:

@@ -54,7 +54,9 @@ class GymVectorEnvs:
             envs.single_observation_space, size, grayscale, check_bounds
         )
         self.spaces = Spaces(
-            self._observations.spaces, actions.canonical_space(self._action_space)
+            self._observations.spaces,
+            actions.canonical_space(self._action_space),
+            factors=self._observations.factors,
         )
         self.native = NativeSpaces(self._observations.native, self._action_space)
         self._is_last: np.ndarray | None = None

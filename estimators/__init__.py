@@ -42,6 +42,7 @@ _HOME = {
     "reinmax": "pathwise",
     "slope_annealed_straight_through": "pathwise",
     "straight_through": "pathwise",
+    "gae": "returns",
     "lambda_return": "returns",
     "muprop": "score",
     "nvil": "score",

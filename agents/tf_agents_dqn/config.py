@@ -12,7 +12,10 @@ class DQNConfig:
     """Defaults are those of the preset atari."""
 
     algorithm: str = option(
-        "dqn", "dqn, or c51: a distribution over returns.", ("dqn", "c51")
+        "dqn",
+        "dqn, or c51: a distribution over returns.",
+        ("dqn", "c51"),
+        names_run=True,
     )
     precision: str = option("float32", "Compute type.", ("float32",))
     frame_stack: int = option(4, "Pictures that the network sees at once.", low=1)

@@ -2,12 +2,16 @@
 
 from typing import Any
 
+import gymnasium
 import numpy as np
 import pytest
 from gymnasium import spaces
 
+import envs
 from envs import actions, images
-from envs.observations import ObservationMap
+from envs.api import Spaces
+from envs.observations import ObservationMap, OneHotBox
+from envs.vector import GymVectorEnvs
 
 FLOAT, BYTE = np.float32, np.uint8
 
@@ -52,6 +56,71 @@ def test_discrete_parts_are_one_hot_counted_from_their_start() -> None:
     np.testing.assert_array_equal(observe([1, 2])["vector"], [0, 1, 0, 0, 1])
     with pytest.raises(ValueError, match=r"got 8 .*expected values inside Discrete"):
         ObservationMap(spaces.Discrete(3, start=5))(8)
+
+
+def test_factors_are_the_classes_of_discrete_parts_and_of_no_others() -> None:
+    space = spaces.Dict(
+        {
+            "card": spaces.Discrete(4, start=-2),
+            "pair": spaces.Dict({"both": spaces.MultiDiscrete([2, 3])}),
+            "bits": spaces.MultiBinary(3),
+            "clock": spaces.Box(0, 1, (1,), FLOAT),
+            "view": OneHotBox((7, 7, 20), (11, 6, 3)),
+        }
+    )
+    observe = ObservationMap(space)
+    want = {"card": (4,), "pair/both": (2, 3), "view": (11, 6, 3)}
+    assert observe.factors == want
+    space.seed(0)
+    for _ in range(20):
+        sample = space.sample()
+        sample["view"] = np.zeros((7, 7, 20), bool)
+        sample["view"][..., [3, 11, 19]] = True
+        for key, classes in want.items():
+            codes = np.split(observe(sample)[key], np.cumsum(classes)[:-1], -1)
+            assert [code.shape[-1] for code in codes] == list(classes)
+            assert all((code.sum(-1) == 1).all() for code in codes)
+
+
+def test_one_hot_codes_that_resizing_would_mix_are_no_factors() -> None:
+    large = OneHotBox((32, 48, 5), (2, 3), FLOAT)
+    assert ObservationMap(large).factors == {}
+    assert ObservationMap(large, size=None).factors == {"image": (2, 3)}
+
+
+@pytest.mark.parametrize("parallel", ["sync", "process"])
+@pytest.mark.parametrize(
+    ("name", "factors"),
+    [
+        ("zoo:MemoryGame6-v0", {"vector": (6, 3)}),
+        ("zoo:MemoryLength10Distractors-v0", {"cue": (3,), "junction": (2,)}),
+        ("minigrid:MiniGrid-Empty-5x5-v0", {"image": (11, 6, 3)}),
+        ("popgym:AutoencodeEasy-v0", {"0": (2,), "1": (4,)}),
+        ("zoo:Catch-v0", {}),
+    ],
+)
+def test_the_spaces_of_made_environments_have_the_factors_and_keep_them_in_json(
+    name: str, factors: dict, parallel: str
+) -> None:
+    made = envs.make(name, 2, parallel=parallel)
+    made.close()
+    assert made.spaces.factors == factors
+    data = made.spaces.to_json()
+    assert ("factors" in data) == bool(factors)
+    assert Spaces.from_json(data) == made.spaces
+    data.pop("factors", None)
+    assert Spaces.from_json(data).factors == {}
+
+
+def test_a_users_vector_environment_has_the_factors_too() -> None:
+    made = gymnasium.make_vec("zoo/MemoryGame4-v0", 2, vectorization_mode="sync")
+    assert GymVectorEnvs("here:Two", made).spaces.factors == {"vector": (4, 2)}
+
+
+@pytest.mark.parametrize("factors", [{"v": (2, 2)}, {"w": (5,)}])
+def test_factors_that_do_not_fill_the_last_axis_are_refused(factors: dict) -> None:
+    with pytest.raises(ValueError, match="class counts that add up to its last axis"):
+        Spaces({"v": spaces.Box(0, 1, (5,))}, spaces.Discrete(2), factors=factors)
 
 
 def test_dicts_and_tuples_keep_their_keys() -> None:

@@ -13,6 +13,12 @@ from tests.envs.rows import random_action
 # Mean, standard deviation and number of the episodes of random play that were measured without our adapters.
 MEASURED = {
     "zoo:Catch-v0": (-0.6, 0.8, 10_000),  # by enumeration
+    "zoo:MemoryGame4-v0": (-2.94, 3.26, 100_000),  # by enumeration
+    "zoo:MemoryGame8-v0": (-11.27, 2.86, 100_000),
+    "zoo:MemoryGame16-v0": (-26.81, 3.29, 100_000),
+    "zoo:MemoryLength40-v0": (0.0, 1.0, 10_000),  # a coin
+    "zoo:MiniGridMemory7-v0": (0.178, 0.306, 10_000),  # by enumeration, also the next
+    "zoo:MiniGridMemory13-v0": (0.178, 0.295, 10_000),
     "minatar:Breakout-v1": (0.41, 0.66, 979),
     "minatar:SpaceInvaders-v1": (4.22, 3.07, 20),
     "minigrid:MiniGrid-Empty-5x5-v0": (0.204, 0.262, 48),
@@ -49,6 +55,11 @@ def random_returns(name: str, episodes: int, **options: Any) -> np.ndarray:
     ("name", "episodes", "options"),
     [
         ("zoo:Catch-v0", 200, {}),
+        ("zoo:MemoryGame4-v0", 200, {}),
+        ("zoo:MemoryGame8-v0", 200, {}),
+        ("zoo:MemoryGame16-v0", 100, {}),
+        ("zoo:MemoryLength40-v0", 100, {}),
+        ("zoo:MiniGridMemory7-v0", 30, {}),
         ("minatar:Breakout-v1", 200, {}),
         ("minatar:SpaceInvaders-v1", 60, {}),
         ("minigrid:MiniGrid-Empty-5x5-v0", 60, {}),

@@ -327,6 +327,7 @@ class Blocked:
         ("gym:ALE/Pong-v5", "ale_py", "atari"),
         ("minatar:Breakout-v1", "minatar", "minatar"),
         ("minigrid:MiniGrid-Empty-5x5-v0", "minigrid", "minigrid"),
+        ("zoo:MiniGridMemory13-v0", "minigrid", "minigrid"),
         ("dm_control:cartpole-swingup", "dm_control", "dm-control"),
         ("crafter:Crafter", "crafter", "crafter"),
         ("popgym:RepeatPreviousEasy-v0", "popgym", "popgym"),

@@ -11,11 +11,18 @@ import layers
 
 ACTIONS, EMBED = 3, 5
 RNN_INPUT = {4: ACTIONS + EMBED + 1 + 8, 0: ACTIONS + EMBED + 1 + 2}
+# The column of a cell's input that is 0 or 1, whether an episode begins.
+FIRST = {"RSSMCell": ACTIONS + EMBED, "MERLINMemoryCell": 6}
+STATES = {"LSTMState", "Memory", "RSSMState"}
 
 
 def rssm(**kwargs):
     sizes = {"deter": 6, "hidden": 7, "stoch": 2, "classes": 4} | kwargs
     return layers.RSSMCell(action_size=ACTIONS, embed_size=EMBED, **sizes)
+
+
+def merlin(**kwargs):
+    return layers.MERLINMemoryCell(2, 2, controller=4, heads=2, **kwargs)
 
 
 # name -> (how it is made, shape of one input row, dtype under mixed_bfloat16)
@@ -40,6 +47,31 @@ FEED_FORWARD = {
         lambda **k: layers.ConvDecoder(2, (3, 4, 5), (19, 19, 2), norm="layer", **k),
         (6,),
         "float32",
+    ),
+    "ResidualEncoder": (
+        lambda **k: layers.ResidualEncoder(8, 5, **k),
+        (12, 10, 2),
+        "bfloat16",
+    ),
+    "ResidualDecoder": (
+        lambda **k: layers.ResidualDecoder((8, 16, 2), 8, 5, **k),
+        (6,),
+        "float32",
+    ),
+    "ResidualBlock": (
+        lambda **k: layers.ResidualBlock(4, **k),
+        (5, 4, 4),
+        "bfloat16",
+    ),
+    "ResidualBlock-stride": (
+        lambda **k: layers.ResidualBlock(6, 2, **k),
+        (5, 4, 2),
+        "bfloat16",
+    ),
+    "ResidualBlock-upsample": (
+        lambda **k: layers.ResidualBlock(4, upsample=True, **k),
+        (3, 2, 4),
+        "bfloat16",
     ),
     "DenseDecoder": (
         lambda **k: layers.DenseDecoder((4, 3, 2), (5,), **k),
@@ -97,6 +129,14 @@ CELLS = {
         (RNN_INPUT[0],),
         "float32",
     ),
+    "DeepLSTMCell": (lambda **k: layers.DeepLSTMCell(5, **k), (4,), "float32"),
+    "DeepLSTMCell-two": (lambda **k: layers.DeepLSTMCell(5, 2, **k), (4,), "float32"),
+    "MERLINMemoryCell": (merlin, (7,), "float32"),
+    "MERLINMemoryCell-plain": (
+        lambda **k: merlin(form="none", stop_write=True, **k),
+        (7,),
+        "float32",
+    ),
 }
 CASES = FEED_FORWARD | CELLS
 
@@ -111,17 +151,27 @@ def wrapped(case, **kwargs):
     return layer, shape
 
 
-def batch_of(shape, rows=2):
-    return np.random.default_rng(0).normal(size=(rows, *shape)).astype("float32")
+def first_of(case):
+    """The column that must be 0 or 1, or None."""
+    return FIRST.get(case.split("-")[0])
+
+
+def batch_of(case, shape, rows=2):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(rows, *shape)).astype("float32")
+    if first_of(case) is not None:
+        x[..., first_of(case)] = rng.uniform(size=x.shape[:-1]) < 0.3
+    return x
 
 
 def test_every_public_layer_has_a_case():
     covered = {case.split("-")[0] for case in CASES}
-    assert covered == set(layers.__all__) - {"RSSMState"}
+    elsewhere = {"MemoryReader"}  # two inputs and two outputs: test_memory_reader.py
+    assert covered == set(layers.__all__) - STATES - elsewhere
 
 
 def test_every_public_layer_lies_in_a_file_of_its_name_and_is_documented():
-    for name in sorted(set(layers.__all__) - {"RSSMState"}):
+    for name in sorted(set(layers.__all__) - STATES):
         public = getattr(layers, name)
         words = re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name)
         assert public.__module__ == f"layers.{words.lower()}"
@@ -149,7 +199,7 @@ def test_a_saved_model_gives_the_same_outputs(case, tmp_path):
     path = tmp_path / "model.keras"
     model.save(path)
     again = keras.saving.load_model(path)
-    x = batch_of(shape)
+    x = batch_of(case, shape)
     np.testing.assert_array_equal(model(x), again(x))
     for before, after in zip(model.weights, again.weights, strict=True):
         np.testing.assert_array_equal(before, after)
@@ -161,7 +211,7 @@ def test_symbolic_eager_and_compiled_calls_agree(case):
     symbolic = layer(keras.Input(shape))
     twin, _ = wrapped(case)
     twin.build((None, *shape))
-    x = batch_of(shape)
+    x = batch_of(case, shape)
     compiled = tf.function(twin, input_signature=[tf.TensorSpec([None, *shape])])
     trained = [w for w in layer.weights if "seed" not in w.path]
     for weight, other in zip(
@@ -179,7 +229,7 @@ def test_symbolic_eager_and_compiled_calls_agree(case):
 def test_outputs_have_the_promised_dtype_and_weights_are_float32(case, policy):
     layer, shape = wrapped(case, dtype=policy)
     want = CASES[case][2] if policy == "mixed_bfloat16" else "float32"
-    out = layer(batch_of(shape))
+    out = layer(batch_of(case, shape))
     assert out.dtype.name == want
     assert np.isfinite(np.asarray(tf.cast(out, tf.float32))).all()
     assert {w.dtype for w in layer.trainable_weights} <= {"float32"}
@@ -203,9 +253,11 @@ def test_a_training_step_changes_every_weight(case, policy):
         else [keras.Input(shape), keras.layers.Dense(shape[-1]), layer]
     )
     model.compile(keras.optimizers.SGD(0.5), "mse", run_eagerly=True)
-    x, y = batch_of(shape, 8), np.arange(8.0)
-    if case.startswith("RSSMCell"):
-        x[..., ACTIONS + EMBED] = 0
+    x, y = batch_of(case, shape, 8), np.arange(8.0)
+    if first_of(case) is not None:  # no episode begins, whatever the dense layer reads
+        kernel = model.get_layer("before").kernel.numpy()
+        kernel[:, first_of(case)] = 0
+        model.get_layer("before").kernel.assign(kernel)
     before = [w.numpy() for w in model.trainable_weights]
     model.train_on_batch(x, y)
     unread = ("prior_",)  # the prior is no part of the recurrent step
@@ -217,11 +269,12 @@ def test_a_training_step_changes_every_weight(case, policy):
 @pytest.mark.parametrize("case", FEED_FORWARD)
 def test_any_leading_dimensions_are_allowed(case):
     layer, shape = wrapped(case)
-    if case in ("TransposedConv2D", "OneHotStraightThrough", "GumbelSoftmax"):
+    unbatched = ("TransposedConv2D", "OneHotStraightThrough", "GumbelSoftmax")
+    if case.startswith((*unbatched, "ResidualBlock")):
         layer.build((None, *shape))
-        assert layer(batch_of(shape)).shape[0] == 2
+        assert layer(batch_of(case, shape)).shape[0] == 2
         return
-    x = batch_of(shape, 6)
+    x = batch_of(case, shape, 6)
     flat = layer(x)
     for leading in ((6,), (2, 3), (3, 1, 2)):
         got = layer(x.reshape(*leading, *shape))

@@ -1,0 +1,382 @@
+"""MERLIN: a policy that reads the memory of a predictor, and the baselines without one."""
+
+import dataclasses
+import math
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+import gymnasium
+import keras
+import numpy as np
+import tensorflow as tf
+
+from agents import precision, random_policy, schedule
+from agents.api import Batch, Mode, Spaces, State, Step
+from agents.learner import Distribution, Policy
+from agents.merlin import losses, nets
+from agents.merlin import rows as rows_lib
+from agents.merlin.baseline import Baseline
+from agents.merlin.config import MERLINConfig
+from agents.merlin.predictor import Predictor
+from agents.merlin.rows import Rows
+from agents.on_policy import OnPolicyAgent
+from agents.optimizer import Optimizer
+from estimators import gae, gumbel_noise
+from layers.unroll import unroll
+
+MODES: tuple[Mode, ...] = ("sample", "greedy")
+
+
+class MERLIN(OnPolicyAgent):
+    """The agent of 'Unsupervised Predictive Memory in a Goal-Directed Agent', and its baselines.
+
+    State fields: those of the core (`Predictor` or `Baseline`), nested names joined by '_'; `action` [B], the last
+    one; and `seed` [B, 2].
+
+    Args:
+        spaces: The spaces of one row: images of 64x64 or under 32 pixels a side, and vectors; Discrete actions.
+        config: The settings.
+        seed: Seeds weights and noise.
+        folder: Not used; windows lie in memory.
+
+    Raises:
+        ValueError: On spaces it cannot use.
+
+    References:
+        Wayne et al. 2018 (arXiv 1803.10760).
+    """
+
+    config: MERLINConfig
+    row_state = ("seed",)
+
+    def __init__(
+        self,
+        spaces: Spaces,
+        config: MERLINConfig,
+        seed: int = 0,
+        folder: str | pathlib.Path | None = None,
+    ) -> None:
+        if not isinstance(spaces.action, gymnasium.spaces.Discrete):
+            raise ValueError(f"MERLIN takes Discrete actions, not {spaces.action}")
+        super().__init__(spaces, config.length, seed)
+        chosen = precision.choose(config.precision)
+        self.config = dataclasses.replace(config, precision=chosen)
+        self._classes = int(spaces.action.n)
+        self._entropy_scale = schedule.parse(config.entropy_scale)
+        keras.utils.set_random_seed(seed)
+        build = Predictor if config.agent == "merlin" else Baseline
+        self.core = build(spaces, self.config, precision.KERAS_POLICIES[chosen])
+        self.start_state = tuple(flatten(self.core.initial_state(1)))
+        self._counter = tf.Variable(0, dtype=tf.int64, name="updates")
+        self._build()
+        self._optimizers = self._make_optimizers()
+        self._update = tf.function(
+            self._update_step,
+            input_signature=[self._batch_signature(), tf.TensorSpec([])],
+            jit_compile=config.jit_compile,
+            autograph=False,
+        )
+        self._policies = {
+            mode: tf.function(
+                self.policy(mode),
+                input_signature=self._policy_signature(),
+                autograph=False,
+            )
+            for mode in MODES
+        }
+
+    def initial_state(self, batch: int, seed: int = 0) -> State:
+        """Returns zeros and the seeds (seed, 0)."""
+        return flatten(self.core.initial_state(batch)) | {
+            "action": tf.zeros([batch], tf.int32),
+            "seed": tf.tile([[seed, 0]], [batch, 1]),
+        }
+
+    def act(
+        self, step: Step, state: State, mode: Mode = "sample"
+    ) -> tuple[np.ndarray, State]:
+        """Infers the latent state, reads the memory, chooses, and writes; the latent state is a sample in every mode."""
+        if mode == "random":
+            return random_policy.act(self.spaces.action, state)
+        action, state = self._policies[mode](
+            dict(step.observation), step.reward, step.is_first, dict(state)
+        )
+        return action.numpy(), state
+
+    def update(self, batch: Batch) -> Mapping[str, Any]:
+        """Makes one update of predictor and policy; rows [T + 1, B, ...] and the state before them -> float32 scalars.
+
+        Where `loss` is not finite, nothing is changed.
+        """
+        return self.update_step(batch, self.scheduled())
+
+    def scheduled(self) -> Mapping[str, float]:
+        """Returns the weight of the policy's entropy at `env_steps`."""
+        return {"entropy_scale": self._entropy_scale(self.env_steps)}
+
+    def update_step(
+        self, batch: Batch, scheduled: Mapping[str, Any]
+    ) -> Mapping[str, Any]:
+        """`update` with the values of the schedules given."""
+        rows = {key: batch[key] for key in self._batch_signature()}
+        scale = tf.convert_to_tensor(scheduled["entropy_scale"], tf.float32)
+        return self._update(rows, scale)
+
+    def variables(self) -> Mapping[str, Any]:
+        """Returns weights, optimizer states and the update counter by name."""
+        named: dict[str, Any] = {}
+        for name, module in self._modules().items():
+            for i, variable in enumerate(module.variables):
+                named[f"{name}/{i:02d}"] = variable
+        for name, optimizer in self._optimizers.items():
+            for i, variable in enumerate(optimizer.state):
+                named[f"{name}_optimizer/{i:03d}"] = variable
+        return named | {"updates": self._counter}
+
+    def acting_names(self) -> set[str]:
+        """Returns what `act` reads: all but decoders and values."""
+        parts = self._modules().keys() - self.core.for_learning
+        return {name for name in self.variables() if name.split("/")[0] in parts}
+
+    def report_names(self) -> set[str]:
+        """Returns decoders and values."""
+        parts = self.core.for_learning
+        return {name for name in self.variables() if name.split("/")[0] in parts}
+
+    @property
+    def parameters(self) -> int:  # type: ignore[override]
+        """The number of trainable parameters."""
+        return sum(
+            int(np.prod(variable.shape))
+            for module in self._modules().values()
+            for variable in module.trainable_variables
+        )
+
+    def policy(self, mode: Mode) -> Policy:
+        """Returns a step of the core: (observation, reward, is_first, state) -> (action, state)."""
+
+        def policy(*step: Any) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+            _, action, state = self._choose(mode, *step)
+            return action, state
+
+        return policy
+
+    def distribution(self) -> Distribution:
+        """Returns `policy('sample')` with the distribution that it draws from."""
+        from tensorflow_probability import distributions as tfd
+
+        def distribution(*step: Any) -> tuple[Any, tf.Tensor, dict[str, tf.Tensor]]:
+            logits, action, state = self._choose("sample", *step)
+            return tfd.Categorical(logits=logits), action, state
+
+        return distribution
+
+    def _choose(
+        self,
+        mode: Mode,
+        observation: dict[str, tf.Tensor],
+        reward: tf.Tensor,
+        is_first: tf.Tensor,
+        state: dict[str, tf.Tensor],
+    ) -> tuple[tf.Tensor, tf.Tensor, dict[str, tf.Tensor]]:
+        """Returns the policy's logits, the action and the next state."""
+        seed, batch = state["seed"][0], tf.shape(is_first)[0]
+
+        def choose(logits: tf.Tensor) -> tf.Tensor:
+            if mode == "sample":
+                logits += gumbel_noise([batch, self._classes], seed + [0, 1])
+            return tf.one_hot(tf.argmax(logits, -1), self._classes)
+
+        after, output, action = self.core.step(
+            self._unflatten(state),
+            self._embed(observation, state["action"], reward, is_first),
+            is_first,
+            self._noise(batch, seed),
+            choose,
+        )
+        chosen = tf.argmax(action, -1, output_type=tf.int32)
+        advanced = state["seed"] + tf.constant([0, 2])
+        more = {"action": chosen, "seed": advanced}
+        return output.logits, chosen, flatten(after) | more
+
+    def _embed(
+        self,
+        observation: Mapping[str, tf.Tensor],
+        action: tf.Tensor,
+        reward: tf.Tensor,
+        is_first: tf.Tensor,
+    ) -> tf.Tensor:
+        """e_t of observations [..., *shape] as they came."""
+        ready = {key: nets.preprocess(value) for key, value in observation.items()}
+        before = rows_lib.last_action(action, is_first, self._classes)
+        return self.core.encoder(ready, before, reward)
+
+    def _noise(self, batch: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        shape = [batch, self.core.noise_size()]
+        return tf.random.stateless_normal(shape, seed, alg="philox")
+
+    def _update_step(
+        self, batch: dict[str, tf.Tensor], entropy_scale: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
+        owned = {
+            name: optimizer.variables for name, optimizer in self._optimizers.items()
+        }
+        watched = [variable.value for part in owned.values() for variable in part]
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(watched)
+            loss, metrics = self._loss(batch, entropy_scale)
+        # One call for both: no loss reaches the other's variables.
+        gradients = tape.gradient(loss, watched)
+        norm = tf.linalg.global_norm(gradients)
+        for name, variables in owned.items():
+            mine, gradients = gradients[: len(variables)], gradients[len(variables) :]
+            step = self._optimizers[name].step(loss + norm, mine)
+            metrics[f"{name}_grad_norm"] = step["norm"]
+        finite = tf.math.is_finite(loss + norm)
+        metrics["loss"] = tf.where(finite, loss, math.nan)
+        tf.cond(finite, lambda: self._counter.assign_add(1), lambda: self._counter)
+        return {key: tf.cast(value, tf.float32) for key, value in metrics.items()}
+
+    def _loss(
+        self, batch: dict[str, tf.Tensor], entropy_scale: tf.Tensor
+    ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        """Returns the sum of all losses over a window, and metrics."""
+        config = self.config
+        rows = rows_lib.to_rows(batch, self._classes)
+        _, outputs = self._unroll(rows, batch)
+        value = self.core.value(outputs)
+        reward, discount = rows.reward[1:], config.discount * rows.discount[1:]
+        mask = tf.cast(~rows.is_first[1:], tf.float32)
+        constant = tf.stop_gradient(value)
+        returns = [
+            gae(reward, constant[:-1], discount, constant[-1], lam, mask)
+            for lam in (config.gae_lambda, 1.0)
+        ]
+        advantage, target = returns[0], returns[1] + constant[:-1]
+        # The last row is the next window's first: it gives only the value to bootstrap from.
+        rows, outputs, value = tf.nest.map_structure(
+            lambda part: part[:-1], (rows, outputs, value)
+        )
+        terms = self.core.losses(rows, outputs, value, target, mask)
+        policy_loss, entropy = losses.policy_loss(
+            outputs.logits, rows.action, advantage, mask, entropy_scale
+        )
+        loss = tf.add_n([*terms.values(), policy_loss])
+        metrics = terms | {
+            "policy_loss": policy_loss,
+            "entropy": entropy,
+            "entropy_scale": entropy_scale,
+            "value": losses.masked_mean(constant[:-1], mask),
+            "return_target": losses.masked_mean(target, mask),
+        }
+        return loss, metrics
+
+    def _unroll(self, rows: Rows, batch: dict[str, tf.Tensor]) -> tuple[Any, Any]:
+        """Repeats the steps that were acted, with the same noise and the actions that were chosen.
+
+        Returns:
+            The core's last state and its outputs [T, B, ...].
+        """
+        batch_size = tf.shape(rows.reward)[1]
+        seeds = tf.unstack(batch["state/seed"][:, 0])
+        noise = tf.stack([self._noise(batch_size, seed) for seed in seeds])
+        embed = self.core.encoder(rows.observation, rows.last_action, rows.reward)
+
+        def step(state: Any, now: Any) -> tuple[Any, Any]:
+            embed, is_first, noise, action = now
+            state, output, _ = self.core.step(
+                state, embed, is_first, noise, lambda _: action
+            )
+            return state, output
+
+        before = self._unflatten(batch, "start/")
+        return unroll(step, (embed, rows.is_first, noise, rows.action), before)
+
+    def _unflatten(self, fields: Mapping[str, tf.Tensor], prefix: str = "") -> Any:
+        """Inverts `flatten`."""
+        template = self.core.initial_state(1)
+        names = [prefix + name for name in flatten(template)]
+        return tf.nest.pack_sequence_as(template, [fields[name] for name in names])
+
+    def _modules(self) -> dict[str, keras.layers.Layer]:
+        return self.core.predicting | self.core.acting
+
+    def _make_optimizers(self) -> dict[str, Optimizer]:
+        config = self.config
+        parts = {
+            "policy": (self.core.acting, config.policy_lr, config.policy_clip),
+            "predictor": (
+                self.core.predicting,
+                config.predictor_lr,
+                config.predictor_clip,
+            ),
+        }
+        return {
+            name: Optimizer(_trainable(modules), rate, config.adam_epsilon, clip, 0.0)
+            for name, (modules, rate, clip) in parts.items()
+            if modules
+        }
+
+    def _build(self) -> None:
+        """Creates all weights by one pass over zeros."""
+        zeros = {
+            key: tf.zeros(
+                [spec.shape[0] or 1, *(n or 1 for n in spec.shape[1:])], spec.dtype
+            )
+            for key, spec in self._batch_signature().items()
+        }
+        self._loss(zeros, tf.constant(0.0))
+
+    def _batch_signature(self) -> dict[str, tf.TensorSpec]:
+        observation = {
+            f"observation/{key}": (box.shape, np.dtype(box.dtype).name)
+            for key, box in self.spaces.observation.items()
+        }
+        rows = observation | {
+            "action": ((), "int32"),
+            "reward": ((), "float32"),
+            "discount": ((), "float32"),
+            "is_first": ((), "bool"),
+            "state/seed": ((2,), "int32"),
+        }
+        specs = {
+            key: tf.TensorSpec((self.window, None, *shape), dtype)
+            for key, (shape, dtype) in rows.items()
+        }
+        start = {
+            f"start/{key}": tf.TensorSpec((None, *value.shape[1:]), value.dtype)
+            for key, value in flatten(self.core.initial_state(1)).items()
+        }
+        return specs | start
+
+    def _policy_signature(self) -> list[Any]:
+        observation = {
+            key: tf.TensorSpec((None, *box.shape), np.dtype(box.dtype).name)
+            for key, box in self.spaces.observation.items()
+        }
+        state = {
+            key: tf.TensorSpec((None, *value.shape[1:]), value.dtype)
+            for key, value in self.initial_state(1).items()
+        }
+        reward = tf.TensorSpec((None,), tf.float32)
+        return [observation, reward, tf.TensorSpec((None,), tf.bool), state]
+
+
+def flatten(state: Any, prefix: str = "") -> dict[str, tf.Tensor]:
+    """Returns the tensors of nested named tuples by their joined names, in the order of `tf.nest.flatten`."""
+    found: dict[str, tf.Tensor] = {}
+    for name, part in state._asdict().items():
+        if isinstance(part, tuple):
+            found |= flatten(part, f"{prefix}{name}_") if part else {}
+        else:
+            found[prefix + name] = part
+    return found
+
+
+def _trainable(modules: Mapping[str, keras.layers.Layer]) -> list[keras.Variable]:
+    return [
+        variable
+        for module in modules.values()
+        for variable in module.trainable_variables
+    ]

@@ -1,0 +1,283 @@
+"""What reaches what: the stop-gradient table, and one step against a twin in NumPy."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from agents.merlin import rows as rows_lib
+from tests.agents.merlin import common
+
+PREDICTING = {
+    "encoder",
+    "prior",
+    "posterior",
+    "residual",
+    "lstm",
+    "memory",
+    "decoder",
+    "value",
+    "advantage",
+}
+ACTING = {"policy_lstm", "policy_reader", "policy"}
+
+
+def reached(agent, pick, seed=0):
+    """The modules that the gradient of a term of the loss reaches; random weights where they begin as zeros."""
+    rng = np.random.default_rng(seed)
+    for variable in agent.core.residual.trainable_variables:
+        variable.assign(0.1 * rng.normal(size=variable.shape))
+    modules = agent._modules()
+    variables = {
+        name: [variable.value for variable in module.trainable_variables]
+        for name, module in modules.items()
+    }
+    window = common.tensors(common.rows(agent))
+    with tf.GradientTape() as tape:
+        loss = pick(agent, window)
+    gradients = tape.gradient(loss, variables)
+    return {
+        name
+        for name, found in gradients.items()
+        if any(each is not None and np.any(np.asarray(each)) for each in found)
+    }
+
+
+def term(name):
+    def pick(agent, window):
+        _, metrics = agent._loss(window, tf.constant(0.5))
+        return metrics[name]
+
+    return pick
+
+
+@pytest.fixture(scope="module")
+def merlin():
+    return common.make()
+
+
+def test_the_policy_and_its_entropy_reach_the_policy_alone(merlin):
+    assert reached(merlin, term("policy_loss")) == ACTING
+    assert reached(merlin, term("entropy")) <= ACTING
+
+
+@pytest.mark.parametrize(
+    ("name", "without"),
+    [
+        ("kl", {"decoder", "value", "advantage"}),
+        ("image_error", {"value", "advantage"}),
+        ("board_error", {"value", "advantage"}),
+        ("vector_error", {"value", "advantage"}),
+        ("codes_error", {"value", "advantage"}),
+        ("bits_error", {"value", "advantage"}),
+        ("action_error", {"value", "advantage"}),
+        ("reward_error", {"value", "advantage"}),
+        ("return_error", {"decoder"}),
+    ],
+)
+def test_the_bound_reaches_the_predictor_and_never_the_policy(merlin, name, without):
+    assert reached(merlin, term(name)) == PREDICTING - without
+
+
+def test_without_its_gradient_the_return_reaches_its_own_nets_alone():
+    agent = common.make(return_gradient=False)
+    assert reached(agent, term("return_error")) == {"value", "advantage"}
+
+
+def test_the_error_of_the_advantage_does_not_reach_the_value(merlin):
+    window = common.tensors(common.rows(merlin))
+    rows = rows_lib.to_rows(window, 3)
+    _, outputs = merlin._unroll(rows, window)
+    with tf.GradientTape() as tape:
+        value = merlin.core.value(outputs)
+        far = value + tf.stop_gradient(1000 - value)  # no error of the value itself
+        terms = merlin.core.losses(
+            rows, outputs, far, tf.stop_gradient(far), tf.ones_like(value)
+        )
+    net = [each.value for each in merlin.core.value_net.trainable_variables]
+    for gradient in tape.gradient(terms["return_error"], net):
+        np.testing.assert_array_equal(gradient, np.zeros_like(gradient))
+
+
+@pytest.mark.parametrize("stop", [False, True])
+def test_what_was_written_learns_from_later_reads_unless_it_is_written_as_a_constant(
+    stop,
+):
+    agent = common.make(stop_write=stop)
+    core = agent.core
+    state = core.initial_state(1)
+    value = tf.constant([[0.3, -1.0, 0.5]])
+    controller = tf.constant([[0.1, 0.2, 0.3, 0.4]])
+    with tf.GradientTape() as tape:
+        tape.watch(value)
+        memory, _, _ = core.memory.step(state.memory, controller, value)
+        _, read, _ = core.memory.step(memory, controller, tf.zeros_like(value))
+        total = tf.reduce_sum(read)
+    assert (tape.gradient(total, value) is None) == stop
+
+
+def test_the_posterior_begins_as_the_prior(merlin):
+    fresh = common.make(seed=3)
+    window = common.tensors(common.rows(fresh))
+    _, outputs = fresh._unroll(rows_lib.to_rows(window, 3), window)
+    np.testing.assert_array_equal(outputs.prior, outputs.posterior)
+    _, metrics = fresh._loss(window, tf.constant(0.0))
+    assert float(metrics["kl"]) == 0
+    assert float(np.abs(outputs.prior).max()) > 0
+
+
+def test_shapes_are_those_of_the_paper():
+    agent = common.make(latent=7, read_heads=2, lstm_layers=2, lstm_units=5, slots=9)
+    core, batch = agent.core, 4
+    state = core.initial_state(batch)
+    assert state.memory.rows.shape == (batch, 9, 14)  # (B, N, 2Z)
+    assert state.read.shape == (batch, 2 * 14)  # (B, 2ZK)
+    assert state.policy_read.shape == (batch, 14)
+    assert core.memory.reader.interface.units == 2 * 15  # K (2Z + 1)
+    assert core.prior.dense[-1].units == core.residual.units == 14
+    assert [each.units for each in core.prior.dense[:-1]] == [14, 14]
+    context = 2 * 5 + 2 * 14
+    assert core.prior.dense[0].kernel.shape[0] == context
+    encoded = agent.core.encoder(
+        {
+            key: tf.zeros([1, *box.shape])
+            for key, box in agent.spaces.observation.items()
+        },
+        tf.zeros([1, 3]),
+        tf.zeros([1]),
+    ).shape[-1]
+    assert core.posterior.dense[0].kernel.shape[0] == encoded + context + 14
+    rows = common.rows(agent, batch)
+    window = common.tensors(rows)
+    _, outputs = agent._unroll(rows_lib.to_rows(window, 3), window)
+    assert outputs.weights.shape == (common.WINDOW, batch, 2, 9)
+    assert outputs.policy_weights.shape == (common.WINDOW, batch, 1, 9)
+
+
+def lstm(cell, x, h, c):
+    """One step of a single LSTM layer with Keras's gate order."""
+    z = x @ np.asarray(cell.kernel) + h @ np.asarray(cell.recurrent_kernel)
+    i, f, g, o = np.split(z + np.asarray(cell.bias), 4, -1)
+    sigmoid = lambda v: 1 / (1 + np.exp(-v))  # noqa: E731
+    c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
+    return sigmoid(o) * np.tanh(c), c
+
+
+def mlp(net, x, activation=np.tanh):
+    *hidden, last = net.dense
+    for dense in hidden:
+        x = activation(x @ np.asarray(dense.kernel) + np.asarray(dense.bias))
+    x = x @ np.asarray(last.kernel) + np.asarray(last.bias)
+    return x if net.output_units else activation(x)
+
+
+def read(reader, h, rows):
+    raw = h @ np.asarray(reader.interface.kernel) + np.asarray(reader.interface.bias)
+    count, width = reader.heads, reader.width
+    keys = raw[:, : count * width].reshape(-1, count, width)
+    beta = np.log1p(np.exp(raw[:, count * width :]))
+    result = np.zeros((len(h), count, width))
+    for b in range(len(h)):
+        for k in range(count):
+            norms = np.linalg.norm(rows[b], axis=-1) * np.linalg.norm(keys[b, k])
+            cosine = np.where(
+                norms > 0, rows[b] @ keys[b, k] / np.maximum(norms, 1e-9), 0
+            )
+            result[b, k] = common.softmax(beta[b, k] * cosine) @ rows[b]
+    return result.reshape(len(h), -1)
+
+
+def test_a_step_is_the_paper_written_out():
+    agent = common.make(seed=1)
+    core, batch = agent.core, 3
+    rng = np.random.default_rng(0)
+    for variable in core.residual.trainable_variables:
+        variable.assign(0.3 * rng.normal(size=variable.shape))
+    fields = common.start(agent, batch)
+    state = agent._unflatten({key: tf.constant(value) for key, value in fields.items()})
+    first = np.array([False, True, False])
+    embed = rng.normal(size=(batch, core.posterior.dense[0].kernel.shape[0]))
+    embed = embed[:, : -(4 + 18 + 6)].astype("f")
+    noise = rng.normal(size=(batch, 3)).astype("f")
+    action = np.eye(3, dtype="f")[[2, 0, 1]]
+    after, output, _ = core.step(
+        state,
+        tf.constant(embed),
+        tf.constant(first),
+        tf.constant(noise),
+        lambda _: action,
+    )
+
+    keep = 1.0 - first[:, None]
+    part = {key: np.asarray(value, np.float64) for key, value in fields.items()}
+    h, c = part["lstm_hidden"][:, 0] * keep, part["lstm_cell"][:, 0] * keep
+    m, memory = part["read"] * keep, part["memory_rows"] * keep[..., None]
+    prior = mlp(core.prior, np.concatenate([h, m], -1))
+    hidden = mlp(core.posterior, np.concatenate([embed, h, m, prior], -1))
+    kernel, bias = (np.asarray(v) for v in core.residual.trainable_variables)
+    posterior = prior + hidden @ kernel + bias
+    z = posterior[:, :3] + np.exp(posterior[:, 3:]) * noise
+    ph, pc = (
+        part["policy_lstm_hidden"][:, 0] * keep,
+        part["policy_lstm_cell"][:, 0] * keep,
+    )
+    ph, pc = lstm(
+        core.policy_lstm.cells[0],
+        np.concatenate([z, part["policy_read"] * keep], -1),
+        ph,
+        pc,
+    )
+    pm = read(core.policy_reader, ph, memory)
+    logits = mlp(core.policy, np.concatenate([z, ph, pm], -1))
+    h, c = lstm(core.lstm.cells[0], np.concatenate([z, action, m], -1), h, c)
+    m = read(core.memory.reader, h, memory)
+    close = {"rtol": 2e-4, "atol": 2e-5}
+    np.testing.assert_allclose(output.prior, prior, **close)
+    np.testing.assert_allclose(output.posterior, posterior, **close)
+    np.testing.assert_allclose(output.latent, z, **close)
+    np.testing.assert_allclose(output.logits, logits, **close)
+    np.testing.assert_allclose(after.read, m, **close)
+    np.testing.assert_allclose(after.policy_read, pm, **close)
+    np.testing.assert_allclose(after.lstm.hidden[:, 0], h, **close)
+    for b in range(batch):
+        slot = 0 if first[b] else 4
+        np.testing.assert_allclose(after.memory.rows[b, slot, :3], z[b], **close)
+        # The write of the step before gets its first share of what came after, unless an episode began.
+        share = 0.0 if first[b] else 0.04
+        np.testing.assert_allclose(
+            after.memory.rows[b, 3, 3:] - memory[b, 3, 3:], share * z[b], **close
+        )
+
+
+def test_without_memory_nothing_that_was_written_is_read():
+    agent = common.make(use_memory=False)
+    window = common.rows(agent)
+    other = dict(window)
+    other["start/memory_rows"] = window["start/memory_rows"] + 3
+    found = [
+        np.asarray(agent._unroll(rows_lib.to_rows(each, 3), each)[1].logits)
+        for each in (common.tensors(window), common.tensors(other))
+    ]
+    np.testing.assert_array_equal(*found)
+
+
+@pytest.mark.parametrize("kind", ["rl_mem", "rl_lstm"])
+def test_a_baseline_learns_end_to_end_from_policy_and_value(kind):
+    agent = common.make(kind)
+    window = common.tensors(common.rows(agent))
+    modules = agent._modules()
+    variables = {
+        n: [v.value for v in m.trainable_variables] for n, m in modules.items()
+    }
+    with tf.GradientTape(persistent=True) as tape:
+        _, metrics = agent._loss(window, tf.constant(0.0))
+    shared = {"encoder", "lstm"} | (
+        {"memory", "written"} if kind == "rl_mem" else set()
+    )
+    for name, own in (("policy_loss", "policy"), ("return_error", "value")):
+        found = tape.gradient(metrics[name], variables)
+        got = {
+            key
+            for key, parts in found.items()
+            if any(each is not None and np.any(np.asarray(each)) for each in parts)
+        }
+        assert got == shared | {own}, name
