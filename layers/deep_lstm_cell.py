@@ -74,6 +74,7 @@ class DeepLSTMCell(keras.layers.Layer):
         Returns:
             The output [B, L * U] and the next state.
         """
+        x = tf.cast(x, tf.float32)
         hidden, memory = (
             tf.unstack(state.hidden, axis=1),
             tf.unstack(state.cell, axis=1),
@@ -94,7 +95,7 @@ class DeepLSTMCell(keras.layers.Layer):
     ) -> tuple[tf.Tensor, list[tf.Tensor]]:
         shape = [-1, self.layers, self.units]
         state = LSTMState(*(tf.reshape(part, shape) for part in states))
-        output, state = self.step(tf.cast(inputs, tf.float32), state)
+        output, state = self.step(inputs, state)
         flat = [tf.reshape(part, [-1, self.layers * self.units]) for part in state]
         return output, flat
 

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from estimators import shapes
+from layers.unroll import reset_rows
 
 FORMS = ("a", "b", "c", "none")
 _EPSILON = 1e-12  # of squared norms: an empty row has cosine 0 with every key
@@ -37,14 +38,7 @@ def empty(batch: int | tf.Tensor, slots: int, width: int) -> Memory:
 
 def reset(memory: Memory, is_first: tf.Tensor) -> Memory:
     """Empties the memories of the batch rows where `is_first` [B] bool is set."""
-    keep = tf.cast(~is_first, tf.float32)
-    return Memory(
-        memory.rows * keep[:, None, None],
-        memory.written * keep[:, None],
-        memory.trace * keep[:, None],
-        memory.usage * keep[:, None],
-        tf.where(is_first, 0, memory.count),
-    )
+    return reset_rows(memory, is_first)
 
 
 def read(
@@ -87,7 +81,7 @@ def write(memory: Memory, value: tf.Tensor, form: str, decay: float) -> Memory:
     """Writes a value into one row, and part of it into the retroactive half of rows written before.
 
     The row v_wr is the next one while there is an empty one; then the one of least usage, of equal ones the first,
-    which is erased before. Its usage becomes the mean of all.
+    which is erased before. Its usage becomes the mean of the others.
 
     M_t = M_{t-1} + v_wr [z_t, 0]^T + v_ret [0, z_t]^T, where by form
         a: v_ret_t = g v_ret_{t-1} + (1 - g) v_wr_{t-1}: row i ends with (1 - g) sum_{t > i} g^(t - i - 1) z_t
@@ -112,7 +106,15 @@ def write(memory: Memory, value: tf.Tensor, form: str, decay: float) -> Memory:
     """
     if form not in FORMS:
         raise ValueError(f"form must be one of {FORMS}, got {form!r}")
-    slots = memory.usage.shape[-1]
+    shapes.check(
+        rows=(memory.rows, "BNW"), usage=(memory.usage, "BN"), value=(value, "BZ")
+    )
+    slots, width = memory.rows.shape[1:]
+    if width != (1 if form == "none" else 2) * value.shape[-1]:
+        raise ValueError(
+            f"value has {value.shape[-1]} numbers and rows have {width}: with form {form!r} rows are "
+            f"{'as' if form == 'none' else 'twice as'} wide as values"
+        )
     # Open: the paper's choice between a, b (the lecture's) and c is not known; a is the default.
     # Open: the paper does not say what becomes of the usage of a row that is written over; with 0 it would be the
     # least used at once again.
@@ -130,9 +132,8 @@ def write(memory: Memory, value: tf.Tensor, form: str, decay: float) -> Memory:
     else:
         share = decay * trace if form == "c" else trace
         both = tf.stack([written, share], -1)[..., None] * value[:, None, None]
-        width = 2 * value.shape[-1]
         rows += tf.reshape(both, [-1, slots, width])
     over = tf.cast(is_full, tf.float32)[:, None] * written
-    mean = tf.reduce_mean(memory.usage, -1, keepdims=True)
-    usage = memory.usage + over * (mean - memory.usage)
+    others = tf.reduce_sum(memory.usage * kept, -1, keepdims=True) / max(1, slots - 1)
+    usage = memory.usage + over * (others - memory.usage)
     return Memory(rows, written, trace, usage, memory.count + 1)

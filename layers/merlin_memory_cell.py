@@ -96,6 +96,7 @@ class MERLINMemoryCell(keras.layers.Layer):
         Returns:
             M_t, m_t [B, K * W] and the read weights [B, K, N].
         """
+        value = tf.cast(value, tf.float32)
         found, weights = self.reader((controller, memory.rows))
         if self.stop_write:
             value = tf.stop_gradient(value)

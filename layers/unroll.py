@@ -1,4 +1,4 @@
-"""Running a step over time, keeping what is asked for of each step and the last state alone."""
+"""Recurrence: a step over time, and states that begin anew."""
 
 from collections.abc import Callable
 from typing import Any
@@ -48,3 +48,13 @@ def unroll(
         maximum_iterations=length,
     )
     return state, tf.nest.map_structure(lambda array: array.stack(), arrays)
+
+
+def reset_rows(state: Any, is_first: tf.Tensor) -> Any:
+    """Returns a nest of [B, ...] with zeros in the rows where `is_first` [B] bool is set."""
+
+    def reset(part: tf.Tensor) -> tf.Tensor:
+        flag = is_first[(..., *[tf.newaxis] * (part.shape.rank - 1))]
+        return tf.where(flag, tf.zeros([], part.dtype), part)
+
+    return tf.nest.map_structure(reset, state)

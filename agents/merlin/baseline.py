@@ -10,11 +10,11 @@ from agents.api import Spaces
 from agents.merlin import losses
 from agents.merlin.config import MERLINConfig
 from agents.merlin.nets import Encoder
-from agents.merlin.predictor import Choose, mask_rows
+from agents.merlin.predictor import Choose
 from agents.merlin.rows import Rows
 from layers.deep_lstm_cell import LSTMState
 from layers.memory import Memory
-from layers.memory import reset as reset_memory
+from layers.unroll import reset_rows
 
 
 class BaselineState(NamedTuple):
@@ -100,13 +100,6 @@ class Baseline:
         read = tf.zeros([batch, self.memory.output_size])
         return BaselineState(lstm, read, self.memory.initial_state(batch))
 
-    def reset(self, state: BaselineState, is_first: tf.Tensor) -> BaselineState:
-        """Returns the state with the rows where `is_first` [B] is set as at the beginning."""
-        if not isinstance(state.memory, Memory):
-            return mask_rows(state, is_first)
-        lstm, read = mask_rows(state[:-1], is_first)
-        return BaselineState(lstm, read, reset_memory(state.memory, is_first))
-
     def noise_size(self) -> int:
         """None is taken."""
         return 0
@@ -121,7 +114,7 @@ class Baseline:
     ) -> tuple[BaselineState, BaselineOutput, tf.Tensor]:
         """Makes one step; see `Predictor.step`."""
         del noise
-        state = self.reset(state, is_first)
+        state = reset_rows(state, is_first)
         if self.has_memory:
             inputs = tf.concat([embed, state.read], -1)
             hidden, lstm = self._advance(inputs, state.lstm)

@@ -1,7 +1,7 @@
 """The memory-based predictor and the policy that reads from it: MERLIN proper."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import keras
 import tensorflow as tf
@@ -14,7 +14,7 @@ from agents.merlin.rows import Rows
 from estimators import gaussian_kl
 from layers.deep_lstm_cell import LSTMState
 from layers.memory import Memory
-from layers.memory import reset as reset_memory
+from layers.unroll import reset_rows
 
 # Open: no source bounds the standard deviation; these keep exp and the KL finite.
 MIN_LOG_STD, MAX_LOG_STD = -5.0, 3.0
@@ -143,12 +143,6 @@ class Predictor:
             self.memory.initial_state(batch),
         )
 
-    def reset(self, state: PredictorState, is_first: tf.Tensor) -> PredictorState:
-        """Returns the state with the rows where `is_first` [B] is set as at the beginning."""
-        lstm, read, policy_lstm, policy_read = mask_rows(state[:-1], is_first)
-        memory = reset_memory(state.memory, is_first)
-        return PredictorState(lstm, read, policy_lstm, policy_read, memory)
-
     def noise_size(self) -> int:
         """Z, normal numbers that a step takes."""
         return self.config.latent
@@ -173,7 +167,7 @@ class Predictor:
         Returns:
             The state after, the outputs, and a_t [B, A] one-hot.
         """
-        state = self.reset(state, is_first)
+        state = reset_rows(state, is_first)
         prior, posterior = self._infer(state, embed)
         mean, log_std = tf.split(posterior, 2, -1)
         latent = mean + tf.exp(log_std) * noise
@@ -267,16 +261,6 @@ class Predictor:
     def _shaping(self, latent: tf.Tensor) -> tf.Tensor:
         """z as the decoder of the return sees it."""
         return latent if self.config.return_gradient else tf.stop_gradient(latent)
-
-
-def mask_rows(state: Any, is_first: tf.Tensor) -> Any:
-    """Returns a nest of [B, ...] with zeros where `is_first` [B] is set."""
-
-    def mask(part: tf.Tensor) -> tf.Tensor:
-        flag = is_first[(..., *[tf.newaxis] * (part.shape.rank - 1))]
-        return tf.where(flag, tf.zeros([], part.dtype), part)
-
-    return tf.nest.map_structure(mask, state)
 
 
 def _lstm(config: MERLINConfig, name: str) -> layers.DeepLSTMCell:

@@ -48,7 +48,8 @@ class Twin:
         row = self.count
         if self.count >= len(self.rows):
             row = int(np.argmin(self.usage))
-            self.usage[row] = self.usage.mean()
+            others = np.delete(self.usage, row)
+            self.usage[row] = others.mean() if len(others) else 0.0
             self.rows[row] = self.trace[row] = self.written[row] = 0
         now = np.eye(len(self.rows))[row]
         source = now if form == "b" else self.written
@@ -177,15 +178,15 @@ def test_a_full_memory_overwrites_the_least_used_row_and_not_at_once_again():
         state = memory.use(state, tf.constant([[weight]]))
         if step == 3:
             np.testing.assert_allclose(state.usage, [[1.4, 0.8, 1.8]], rtol=1e-6)
-        if step == 4:  # zero instead of the mean of 1.4, 0.8 and 1.8 gives row 1 again
+        if step == 4:  # zero instead of the mean of 1.4 and 1.8 gives row 1 again
             np.testing.assert_allclose(
-                state.usage, [[1.7, 4 / 3 + 0.6, 1.9]], rtol=1e-6
+                state.usage, [[1.7, 1.6 + 0.6, 1.9]], rtol=1e-6
             )
         state = memory.write(state, tf.constant([[1.0 + step, 0]]), "a", 0.9)
         rows.append(int(np.argmax(state.written)))
     assert rows == [0, 1, 2, 1, 0]
     assert int(state.count[0]) == 5
-    np.testing.assert_allclose(state.usage, [[83 / 45, 29 / 15, 1.9]], rtol=1e-6)
+    np.testing.assert_allclose(state.usage, [[2.05, 2.2, 1.9]], rtol=1e-6)
     np.testing.assert_allclose(state.rows[0, :, 0], [5, 4, 3])
 
 
