@@ -38,10 +38,12 @@ class Report(NamedTuple):
     Attributes:
         scalars: Name -> value, for the logger.
         videos: Name -> [T, H, W, 3] uint8.
+        pictures: Name -> [H, W, 3] uint8.
     """
 
     scalars: Metrics
     videos: dict[str, np.ndarray]
+    pictures: Mapping[str, np.ndarray] = {}
 
 
 class Agent(abc.ABC):
@@ -60,6 +62,7 @@ class Agent(abc.ABC):
         updates: Updates made.
         collect_mode: The mode in which to act while collecting data ('random' while the replay is filled).
         row_state: The state fields that a stored row holds.
+        can_watch: Whether `look` and `show` are there.
         start_state: The state fields that a window holds once, as they were before its first row was acted upon.
     """
 
@@ -74,6 +77,7 @@ class Agent(abc.ABC):
     env_steps: int = 0
     updates: int = 0
     collect_mode: Mode = "sample"
+    can_watch: bool = False
     row_state: tuple[str, ...] = ()
     start_state: tuple[str, ...] = ()
 
@@ -119,6 +123,16 @@ class Agent(abc.ABC):
     def report(self) -> Report:
         """Returns pictures and figures of what was learned; called when updates have been made."""
         return Report({}, {})
+
+    def look(
+        self, step: Step, state: State, mode: Mode = "greedy"
+    ) -> tuple[np.ndarray, State, Mapping[str, np.ndarray]]:
+        """Acts, and returns what went on inside as well, name -> [B, ...]; of an agent with `can_watch`."""
+        raise NotImplementedError
+
+    def show(self, watched: Any) -> Report:
+        """Draws an episode with what went on inside, an `agents.watching.Watched`; of an agent with `can_watch`."""
+        raise NotImplementedError
 
     @abc.abstractmethod
     def get_state(self) -> Tree:

@@ -138,6 +138,11 @@ class Logger:
             )
             self._to_events(lambda events: events.gif(env_steps, tag, gif, *size))
 
+    def picture(self, name: str, picture: np.ndarray, env_steps: int) -> None:
+        """Writes logdir/pictures/<name>-<env_steps>.png, [H, W, 3] uint8."""
+        path = self.logdir / "pictures" / f"{name}-{env_steps}.png"
+        self._guard("picture", path, lambda: video.write_picture(path, picture))
+
     def get_state(self) -> dict[str, Any]:
         """Returns the open means, the last written counters and the training time so far."""
         return {

@@ -9,9 +9,19 @@ from typing import Any
 
 import numpy as np
 
-from agents import checkpoint, command, driver, logdir, process, registry, score, video
+from agents import (
+    checkpoint,
+    command,
+    driver,
+    logdir,
+    process,
+    registry,
+    score,
+    video,
+    watching,
+)
 from agents import config as config_lib
-from agents.api import Agent, Tree, VectorEnv
+from agents.api import Agent, Report, Tree, VectorEnv
 from agents.every import Every
 from agents.logger import Logger
 from agents.settings import (
@@ -93,6 +103,7 @@ class Run:
         status.set_frames_per_step(self.envs.frames_per_step)
         self._recorder = video.EpisodeRecorder()
         self._last_episode: np.ndarray | None = None
+        self._cannot_show = False
         self._should = {
             "log": Every(self.config.log_every),
             "eval": Every(self.config.eval_every),
@@ -228,10 +239,23 @@ class Run:
         step = self.agent.env_steps
         if self._last_episode is not None:
             self._logger.video("episode", self._last_episode, step)
-        report = self.agent.report()
+        self._write(self.agent.report())
+        if self.agent.can_watch and not self._cannot_show:
+            seed = _segment_seed(self.config.seed + 1, step)
+            watched = watching.watch(self.agent, self._evaluation_envs(), seed)
+            try:
+                self._write(self.agent.show(watched))
+            except ImportError as error:
+                self._cannot_show = True
+                self._say(f"No pictures of what goes on inside: {error}")
+
+    def _write(self, report: Report) -> None:
+        step = self.agent.env_steps
         self._logger.add(report.scalars)
         for name, frames in report.videos.items():
             self._logger.video(name, frames, step)
+        for name, picture in report.pictures.items():
+            self._logger.picture(name, picture, step)
 
     def _first_video(self) -> int:
         """Returns the start of the grid that has the first video soon after the first updates."""
@@ -242,11 +266,9 @@ class Run:
         from agents import evaluation
 
         self._set_phase("evaluating", self.config.eval_episodes)
-        if self._eval_envs is None:
-            self._eval_envs = make_envs(self.config, min(4, self.config.eval_episodes))
         episodes = evaluation.play(
             self.agent,
-            self._eval_envs,
+            self._evaluation_envs(),
             self.config.eval_episodes,
             seed=_segment_seed(self.config.seed + 1, self.agent.env_steps),
             mode="greedy",
@@ -257,6 +279,12 @@ class Run:
         )
         for episode in episodes:
             self._logger.episode(episode.score, episode.length, "eval")
+
+    def _evaluation_envs(self) -> VectorEnv:
+        if self._eval_envs is None:
+            rows = max(1, min(4, self.config.eval_episodes))
+            self._eval_envs = make_envs(self.config, rows)
+        return self._eval_envs
 
     def _save(self) -> None:
         self._set_phase("saving")

@@ -161,6 +161,14 @@ def write_video(path: str | os.PathLike, frames: np.ndarray, fps: int = 20) -> P
     return path
 
 
+def write_picture(path: str | os.PathLike, picture: np.ndarray) -> Path:
+    """Writes [H, W, 3] uint8 as a .png, and returns its path."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(picture).save(path)
+    return path
+
+
 @functools.cache
 def can_write_mp4() -> bool:
     """Returns whether imageio-ffmpeg is installed and finds an ffmpeg to run."""

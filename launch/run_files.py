@@ -161,19 +161,26 @@ def mixed(groups: Groups) -> list[str]:
 
 def videos(run: Run) -> list[Path]:
     """Returns the newest video of each name in videos/, then those beside metrics.jsonl; dreams and episodes first."""
-    newest: dict[str, tuple[int, Path]] = {}
-    for path in sorted((run.logdir / "videos").glob("*")):
-        if path.suffix in (".mp4", ".gif") and not path.name.startswith("."):
-            name, step = split(path)
-            if step >= newest.get(name, (-1, path))[0]:
-                newest[name] = step, path
+    newest = _newest(run.logdir / "videos", (".mp4", ".gif"))
     ordered = sorted(newest, key=lambda name: (name != "episode", name))
-    return [newest[name][1] for name in ordered] + sorted(run.logdir.glob("*.gif"))
+    return [newest[name] for name in ordered] + sorted(run.logdir.glob("*.gif"))
 
 
 def pictures(run: Run) -> list[Path]:
-    """Returns the pictures that a model drew."""
-    return sorted((run.logdir / "pictures").glob("*.png"))
+    """Returns the newest picture of each name that a model drew."""
+    newest = _newest(run.logdir / "pictures", (".png",))
+    return [newest[name] for name in sorted(newest)]
+
+
+def _newest(folder: Path, endings: tuple[str, ...]) -> dict[str, Path]:
+    """Returns the file of the latest step of each name."""
+    found: dict[str, tuple[int, Path]] = {}
+    for path in sorted(folder.glob("*")):
+        if path.suffix in endings and not path.name.startswith("."):
+            name, step = split(path)
+            if step >= found.get(name, (-1, path))[0]:
+                found[name] = step, path
+    return {name: path for name, (_, path) in found.items()}
 
 
 def split(path: Path) -> tuple[str, int]:

@@ -3,7 +3,7 @@
 import dataclasses
 import math
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import gymnasium
@@ -12,9 +12,9 @@ import numpy as np
 import tensorflow as tf
 
 from agents import precision, random_policy, schedule
-from agents.api import Batch, Mode, Spaces, State, Step
+from agents.api import Batch, Mode, Report, Spaces, State, Step
 from agents.learner import Distribution, Policy
-from agents.merlin import losses, nets
+from agents.merlin import losses, nets, report
 from agents.merlin import rows as rows_lib
 from agents.merlin.baseline import Baseline
 from agents.merlin.config import MERLINConfig
@@ -22,6 +22,7 @@ from agents.merlin.predictor import Predictor
 from agents.merlin.rows import Rows
 from agents.on_policy import OnPolicyAgent
 from agents.optimizer import Optimizer
+from agents.watching import Watched
 from estimators import gae, gumbel_noise
 from layers.unroll import unroll
 
@@ -48,6 +49,7 @@ class MERLIN(OnPolicyAgent):
     """
 
     config: MERLINConfig
+    can_watch = True
     row_state = ("seed",)
 
     def __init__(
@@ -77,12 +79,13 @@ class MERLIN(OnPolicyAgent):
             jit_compile=config.jit_compile,
             autograph=False,
         )
-        self._policies = {
-            mode: tf.function(
-                self.policy(mode),
-                input_signature=self._policy_signature(),
-                autograph=False,
-            )
+        self._policies = self._compile(self.policy)
+        self._looks = self._compile(self._look)
+
+    def _compile(self, make: Callable[[Mode], Callable]) -> dict[str, Callable]:
+        signature = self._policy_signature()
+        return {
+            mode: tf.function(make(mode), input_signature=signature, autograph=False)
             for mode in MODES
         }
 
@@ -157,7 +160,7 @@ class MERLIN(OnPolicyAgent):
         """Returns a step of the core: (observation, reward, is_first, state) -> (action, state)."""
 
         def policy(*step: Any) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-            _, action, state = self._choose(mode, *step)
+            _, _, action, state = self._step(mode, *step)
             return action, state
 
         return policy
@@ -167,20 +170,40 @@ class MERLIN(OnPolicyAgent):
         from tensorflow_probability import distributions as tfd
 
         def distribution(*step: Any) -> tuple[Any, tf.Tensor, dict[str, tf.Tensor]]:
-            logits, action, state = self._choose("sample", *step)
-            return tfd.Categorical(logits=logits), action, state
+            _, output, action, state = self._step("sample", *step)
+            return tfd.Categorical(logits=output.logits), action, state
 
         return distribution
 
-    def _choose(
+    def look(
+        self, step: Step, state: State, mode: Mode = "greedy"
+    ) -> tuple[np.ndarray, State, Mapping[str, np.ndarray]]:
+        """Acts, and returns what `core.look` finds: see `agents.merlin.report`."""
+        action, state, inner = self._looks[mode](
+            dict(step.observation), step.reward, step.is_first, dict(state)
+        )
+        return action.numpy(), state, {key: each.numpy() for key, each in inner.items()}
+
+    def show(self, watched: Watched) -> Report:
+        """Draws what was read, written, decoded and predicted, as a picture and beside the episode."""
+        return report.show(watched, self.spaces, self.config)
+
+    def _look(self, mode: Mode) -> Callable[..., tuple]:
+        def look(*step: Any) -> tuple[tf.Tensor, dict, dict]:
+            after, output, action, state = self._step(mode, *step)
+            return action, state, self.core.look(after, output)
+
+        return look
+
+    def _step(
         self,
         mode: Mode,
         observation: dict[str, tf.Tensor],
         reward: tf.Tensor,
         is_first: tf.Tensor,
         state: dict[str, tf.Tensor],
-    ) -> tuple[tf.Tensor, tf.Tensor, dict[str, tf.Tensor]]:
-        """Returns the policy's logits, the action and the next state."""
+    ) -> tuple[Any, Any, tf.Tensor, dict[str, tf.Tensor]]:
+        """Returns the core's next state and output, the action and the agent's next state."""
         seed, batch = state["seed"][0], tf.shape(is_first)[0]
 
         def choose(logits: tf.Tensor) -> tf.Tensor:
@@ -198,7 +221,7 @@ class MERLIN(OnPolicyAgent):
         chosen = tf.argmax(action, -1, output_type=tf.int32)
         advanced = state["seed"] + tf.constant([0, 2])
         more = {"action": chosen, "seed": advanced}
-        return output.logits, chosen, flatten(after) | more
+        return after, output, chosen, flatten(after) | more
 
     def _embed(
         self,

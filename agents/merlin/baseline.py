@@ -150,6 +150,19 @@ class Baseline:
         error = losses.value_loss(value, target, mask)
         return {"return_error": self.config.return_scale * error}
 
+    def look(
+        self, after: BaselineState, output: BaselineOutput
+    ) -> dict[str, tf.Tensor]:
+        """Returns what a step read, wrote and predicted: see `agents.merlin.report`."""
+        found = {"value": output.value, "policy": tf.nn.softmax(output.logits)}
+        if isinstance(after.memory, Memory):
+            found |= {
+                "reads": output.weights,
+                "written": after.memory.written,
+                "usage": after.memory.usage,
+            }
+        return found
+
     def _advance(
         self, inputs: tf.Tensor, state: LSTMState
     ) -> tuple[tf.Tensor, LSTMState]:

@@ -180,6 +180,16 @@ def reconstruction_error(
     return tf.reduce_mean(error, [-3, -2, -1])
 
 
+def mean(spaces: Spaces, key: str, output: tf.Tensor) -> tf.Tensor:
+    """Returns what a decoder's output [..., *shape] says is to be seen: probabilities, pixels in [0, 1], or means."""
+    if key in spaces.factors:
+        parts = tf.split(output, spaces.factors[key], -1)
+        return tf.concat([tf.nn.softmax(part) for part in parts], -1)
+    if spaces.observation[key].dtype == np.float32:
+        return output
+    return tf.sigmoid(output)
+
+
 def categorical_error(
     logits: tf.Tensor, target: tf.Tensor, classes: tuple[int, ...]
 ) -> tf.Tensor:

@@ -258,6 +258,25 @@ class Predictor:
         terms["kl"] = config.kl_scale * tf.reduce_mean(divergence)
         return terms
 
+    def look(
+        self, after: PredictorState, output: PredictorOutput
+    ) -> dict[str, tf.Tensor]:
+        """Returns what a step read, wrote, decoded and predicted: see `agents.merlin.report`."""
+        decoded = self.decoder(output.latent)
+        found = {
+            f"decoded/{key}": nets.mean(self.spaces, key, each)
+            for key, each in decoded.observation.items()
+        }
+        return found | {
+            "reads": output.weights,
+            "policy_reads": output.policy_weights,
+            "written": after.memory.written,
+            "usage": after.memory.usage,
+            "kl": gaussian_kl(_to_std(output.posterior), _to_std(output.prior)),
+            "value": self.value(output),
+            "policy": tf.nn.softmax(output.logits),
+        }
+
     def _shaping(self, latent: tf.Tensor) -> tf.Tensor:
         """z as the decoder of the return sees it."""
         return latent if self.config.return_gradient else tf.stop_gradient(latent)
