@@ -57,7 +57,7 @@ class Agent(abc.ABC):
         lock: Held on the folder the agent was loaded from to learn on.
         replay: The replay, of an agent that has one.
         parameters: The number of trainable parameters.
-        on_update: Called by `train` with (updates made, updates due) after each.
+        on_update: Called by `train` with (updates made, updates due) before the first and after each.
         env_steps: Environment steps observed (reset rows are none), over all rows.
         updates: Updates made.
         collect_mode: The mode in which to act while collecting data ('random' while the replay is filled).

@@ -24,7 +24,7 @@ class Event(NamedTuple):
     Attributes:
         step: The step that arrived.
         episodes: The episodes that ended with it.
-        metrics: What `train` returned.
+        metrics: What `train` returned after the step was observed.
     """
 
     step: Step
@@ -69,22 +69,23 @@ def run(
         learn: False only acts: nothing is stored, nothing trained.
 
     Yields:
-        Events; the caller may stop between any two. An agent that learns has observed the event's step
-        before the next one is drawn.
+        Events; the caller may stop between any two. An agent that learns has observed the event's step and made
+        the updates that were due.
     """
     step = envs.reset(seed=seed)
     state = agent.initial_state(envs.num_envs, seed=seed or 0)
     tracker = EpisodeTracker(envs.num_envs)
-    metrics: Metrics | None = None
     while True:
+        metrics: Metrics | None = None
         if learn:
             agent.observe(step, state)
+            # Before the next action: what is learned on-policy is then of the policy that acted, to the last step.
+            metrics = agent.train()
         yield Event(step, tracker.add(step), metrics)
         if until is not None and agent.env_steps >= until:
             return
         action, state = agent.act(step, state, mode or agent.collect_mode)
         step = envs.step(action)
-        metrics = agent.train() if learn else None
 
 
 def play(

@@ -114,6 +114,8 @@ class OffPolicyAgent(Learner):
         """Makes the updates that are due; raises NonFiniteError on a loss that is not finite."""
         due = self.updates_due()
         results = []
+        if due and self.on_update:
+            self.on_update(0, due)
         for i in range(due):
             results.append(self._train_once())
             if self.on_update:

@@ -59,6 +59,8 @@ class OnPolicyAgent(Learner):
         if not self.updates_due():
             return None
         assert self._rollout is not None
+        if self.on_update:
+            self.on_update(0, 1)
         start = {f"start/{key}": value for key, value in self._start.items()}
         found = self.update(self._rollout.take() | start)
         self._start = self._latest

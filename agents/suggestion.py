@@ -1,11 +1,14 @@
 """Advice about an environment before anything is trained: each agent gives its own, in `agents/NAME/suggest.py`."""
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from agents import registry
-from agents.api import Agent, Spaces
+from agents.api import Agent, Spaces, Step
+from agents.driver import Episode
 
 
 class Suggestion(NamedTuple):
@@ -35,17 +38,30 @@ class Part(NamedTuple):
 
 
 class Seen(NamedTuple):
-    """What some random steps in an environment showed.
+    """What some steps in an environment showed.
 
     Attributes:
         reward_low, reward_high: The range of the rewards.
         terminated, truncated: Episodes that ended so.
+        longest: Steps of the longest of these.
     """
 
-    reward_low: float
-    reward_high: float
-    terminated: int
-    truncated: int
+    reward_low: float = 0.0
+    reward_high: float = 0.0
+    terminated: int = 0
+    truncated: int = 0
+    longest: int = 0
+
+    def add(self, step: Step, episodes: Sequence[Episode]) -> "Seen":
+        """Returns what is known with an arriving step and the episodes that ended with it."""
+        terminated = int(np.count_nonzero(step.is_last & (step.discount == 0)))
+        return Seen(
+            min(self.reward_low, float(step.reward.min())),
+            max(self.reward_high, float(step.reward.max())),
+            self.terminated + terminated,
+            self.truncated + len(episodes) - terminated,
+            max([self.longest, *(episode.length for episode in episodes)]),
+        )
 
 
 def suggest(

@@ -17,6 +17,7 @@ from agents import (
     process,
     registry,
     score,
+    suggestion,
     video,
     watching,
 )
@@ -44,6 +45,9 @@ __all__ = [
     "settings",
     "train",
 ]
+
+
+EPISODES_SEEN = 20  # after these it is said which settings do not fit them
 
 
 def train(settings: Settings) -> Agent:
@@ -104,6 +108,8 @@ class Run:
         self._recorder = video.EpisodeRecorder()
         self._last_episode: np.ndarray | None = None
         self._cannot_show = False
+        self._seen = suggestion.Seen()
+        self._advised: set[str] = set()
         self._should = {
             "log": Every(self.config.log_every),
             "eval": Every(self.config.eval_every),
@@ -113,6 +119,7 @@ class Run:
         self.agent.on_update = self._on_update
         registry.write_config(logdir, self._description())
         self._introduce()
+        self._advise()
 
     def stop(self, number: int, _: Any = None) -> None:
         """Asks the run to end: it saves and returns."""
@@ -186,6 +193,7 @@ class Run:
 
     def _on_event(self, event: driver.Event) -> None:
         agent, config = self.agent, self.config
+        self._advise_on(event)
         for episode in event.episodes:
             self._logger.episode(episode.score, episode.length)
             self._show_progress(episode.score)
@@ -204,11 +212,22 @@ class Run:
         if agent.env_steps >= config.env_steps:
             self._logger.write(agent.env_steps, agent.updates)
 
+    def _advise_on(self, event: driver.Event) -> None:
+        """Looks at the first episodes, and says which settings do not fit them."""
+        if self._seen.terminated + self._seen.truncated < EPISODES_SEEN:
+            self._seen = self._seen.add(event.step, event.episodes)
+            if self._seen.terminated + self._seen.truncated >= EPISODES_SEEN:
+                self._advise()
+
+    def _advise(self) -> None:
+        for advice in suggestion.advise(self.agent, self._seen):
+            if advice not in self._advised:
+                self._advised.add(advice)
+                self._say(f"Hint: {advice}.")
+
     def _show_phase(self) -> None:
         agent = self.agent
-        if agent.updates == 0 and agent.updates_due():
-            self._set_phase("compiling")
-        elif agent.collect_mode == "random":
+        if agent.collect_mode == "random":
             self._set_phase("filling replay", agent.config.prefill)
         else:
             self._set_phase("training", self.config.minutes or None)
@@ -224,7 +243,10 @@ class Run:
             self._status.phase(name, total)
 
     def _on_update(self, done: int, due: int) -> None:
-        if due > 1:
+        if done == 0:
+            if self.agent.updates == 0:
+                self._set_phase("compiling")
+        elif due > 1:
             self._set_phase("catching up with updates", due)
             self._status.update(self.agent.env_steps, self.agent.updates, done=done)
 

@@ -162,7 +162,8 @@ def _about_agent(
     chosen: suggestion.Suggestion,
 ) -> Report:
     rewards = (float(seen.rewards.min()), float(seen.rewards.max()))
-    facts = suggestion.Seen(*rewards, seen.terminated, seen.truncated)
+    longest = max((episode.length for episode in seen.episodes), default=0)
+    facts = suggestion.Seen(*rewards, seen.terminated, seen.truncated, longest)
     return {
         "agent": agent.name,
         "preset": chosen.preset,

@@ -8,6 +8,7 @@ import numpy as np
 from agents.api import Spaces
 from agents.suggestion import Part, Seen, Suggestion
 
+MUCH_LONGER = 3  # times as many rows as steps are too many
 # Beginning of a name -> its preset.
 PRESETS = {
     "zoo:MemoryGame": "memory_game",
@@ -58,4 +59,19 @@ def explain(agent: Any) -> list[Part]:
 
 def advise(agent: Any, seen: Seen) -> list[str]:
     """Returns settings that do not fit what was seen, each with the flag that would."""
-    return []
+    config = agent.config
+    advice: list[str] = []
+    if config.agent == "rl_lstm":
+        return advice
+    decay = config.retroactive_discount or config.discount
+    if config.agent == "merlin" and config.retroactive != "none" and decay == 1:
+        advice.append(
+            "with a retroactive discount of 1 the retroactive half of the memory stays zero: add "
+            "--retroactive_discount=0.9, or --ablate=no_retroactive to have none"
+        )
+    if 0 < seen.longest < config.slots / MUCH_LONGER:
+        advice.append(
+            f"the memory has {config.slots:,} rows, and the longest of the first episodes had {seen.longest:,} steps: "
+            f"empty rows dilute every read; add --slots={seen.longest + 1}"
+        )
+    return advice

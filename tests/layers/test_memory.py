@@ -179,9 +179,7 @@ def test_a_full_memory_overwrites_the_least_used_row_and_not_at_once_again():
         if step == 3:
             np.testing.assert_allclose(state.usage, [[1.4, 0.8, 1.8]], rtol=1e-6)
         if step == 4:  # zero instead of the mean of 1.4 and 1.8 gives row 1 again
-            np.testing.assert_allclose(
-                state.usage, [[1.7, 1.6 + 0.6, 1.9]], rtol=1e-6
-            )
+            np.testing.assert_allclose(state.usage, [[1.7, 1.6 + 0.6, 1.9]], rtol=1e-6)
         state = memory.write(state, tf.constant([[1.0 + step, 0]]), "a", 0.9)
         rows.append(int(np.argmax(state.written)))
     assert rows == [0, 1, 2, 1, 0]
