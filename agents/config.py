@@ -78,6 +78,25 @@ def resolve(cls: type[Config], values: Mapping[str, Any]) -> Config:
     return cls(**checked)
 
 
+def parse(cls: type, text: str) -> dict[str, Any]:
+    """Reads 'use_memory=false,latent=8' as fields of a config class, checked.
+
+    Raises:
+        ValueError: For text of another form, an unknown field (with the near names) or a value of the wrong kind.
+    """
+    fields = {field.name: field for field in dataclasses.fields(cls)}
+    values: dict[str, Any] = {}
+    for part in filter(None, text.split(",")):
+        name, equals, value = (each.strip() for each in part.partition("="))
+        if not (name and equals and value):
+            raise ValueError(f"settings are name=value by comma; got {part!r}")
+        if name not in fields:
+            raise ValueError(f"unknown option {near(name, fields)}")
+        spelled = {"true": True, "false": False}.get(value.lower(), value)
+        values[name] = _check(fields[name], spelled)
+    return values
+
+
 def names(*classes: type) -> set[str]:
     """Returns the field names of the dataclasses."""
     return {field.name for cls in classes for field in dataclasses.fields(cls)}

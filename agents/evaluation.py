@@ -63,6 +63,7 @@ class Evaluator:
         folder: The run's logdir, a policy's folder, or the name of a shipped policy, as 'dreamerv2/catch'.
         env: Another environment with the same spaces; the run's own when empty.
         env_options: Options of the environment that replace the run's, as 'sticky=0,noop_max=1'.
+        agent_options: Settings of the agent to act with in place of its own, as 'use_memory=false'.
 
     Attributes:
         run: The run's settings, those of the environment as evaluated.
@@ -78,10 +79,12 @@ class Evaluator:
         folder: str | os.PathLike[str],
         env: str = "",
         env_options: str = "",
+        agent_options: str = "",
     ) -> None:
         path = policy.locate(folder)
         self.run = run_settings(path, env, env_options)
-        self.agent = registry.load(path)
+        self.agent = registry.load(path, options=agent_options)
+        self.agent_options = agent_options
 
     def play(
         self,
@@ -124,6 +127,7 @@ class Evaluator:
             "agent": self.agent.name,
             "env": self.run.env,
             "env_options": self.run.env_options,
+            "agent_options": self.agent_options,
             "env_steps": self.agent.env_steps,
             "updates": self.agent.updates,
             "mode": mode,
@@ -141,6 +145,7 @@ def evaluate(
     num_envs: int = 4,
     env: str = "",
     env_options: str = "",
+    agent_options: str = "",
     video_path: str = "",
     progress: Callable[[int], None] = lambda done: None,
 ) -> dict[str, Any]:
@@ -154,6 +159,7 @@ def evaluate(
         num_envs: Environments stepped together; with the seed it decides what the noise is.
         env: Another environment with the same spaces; the run's own when empty.
         env_options: Options of the environment that replace the run's, as 'sticky=0,noop_max=1'.
+        agent_options: Settings of the agent to act with in place of its own, as 'use_memory=false'.
         video_path: Writes the first episode of row 0 there (.mp4 or .gif).
         progress: Called with the number of episodes that ended.
 
@@ -165,7 +171,7 @@ def evaluate(
         ValueError: On a bad argument, or an environment with other spaces.
     """
     check_arguments(episodes, mode, [seed])
-    return Evaluator(folder, env, env_options).play(
+    return Evaluator(folder, env, env_options, agent_options).play(
         episodes=episodes,
         seed=seed,
         mode=mode,

@@ -169,7 +169,9 @@ def save(agent: Agent, folder: str | os.PathLike[str]) -> None:
                 _remove_chunks(path / "replay", chunks_kept(checkpoints))
 
 
-def load(folder: str | os.PathLike[str], learn: bool = False) -> Agent:
+def load(
+    folder: str | os.PathLike[str], learn: bool = False, options: str = ""
+) -> Agent:
     """Loads an agent from its folder, or from a run's logdir.
 
     Args:
@@ -177,11 +179,12 @@ def load(folder: str | os.PathLike[str], learn: bool = False) -> Agent:
             'dreamerv2/catch'.
         learn: True restores optimizers and replay too, to train on in that folder, which it locks until
             `agent.close()`; False only what acting needs.
+        options: Settings of its config to act with in place of its own, as 'use_memory=false'.
 
     Raises:
         FileNotFoundError: If there is no saved agent in the folder, and no shipped policy of that name.
         DamagedError: If every checkpoint is damaged.
-        ValueError: If `learn` is True and the folder holds a policy.
+        ValueError: If `learn` is True and the folder holds a policy, or options come; on an unknown option.
         LogdirInUse: If `learn` is True and another process trains there.
     """
     path = policy.locate(folder)
@@ -191,8 +194,11 @@ def load(folder: str | os.PathLike[str], learn: bool = False) -> Agent:
             f"{path} holds a policy: it acts, but has neither optimizers nor replay to learn on with. "
             "Train a new agent, or load the folder of a run"
         )
-    parts = entry(saved["agent"])
-    config: Any = config_lib.resolve(parts.config, saved["config"])
+    if learn and options:
+        raise ValueError(
+            f"{options} came, but an agent learns on with its own settings"
+        )
+    config = changed_config(saved, options)
     held = lock(path) if learn else None
     try:
         agent = build(
@@ -209,6 +215,12 @@ def load(folder: str | os.PathLike[str], learn: bool = False) -> Agent:
         raise
     agent.lock = held
     return agent
+
+
+def changed_config(saved: Tree, options: str = "") -> Any:
+    """Returns the config of a saved agent, with options changed; ValueError on an unknown one."""
+    cls = entry(saved["agent"]).config
+    return config_lib.resolve(cls, saved["config"] | config_lib.parse(cls, options))
 
 
 def save_policy(

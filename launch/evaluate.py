@@ -66,6 +66,11 @@ _ENV_OPTIONS = flags.DEFINE_string(
     "",
     "Options of the environment that replace the run's, by comma, as max_frames=18000 or kwargs.level=3.",
 )
+_AGENT_OPTIONS = flags.DEFINE_string(
+    "agent_options",
+    "",
+    "Settings of the agent to act with in place of the run's, by comma, as use_memory=false.",
+)
 _VIDEO = flags.DEFINE_string(
     "video",
     "",
@@ -85,7 +90,9 @@ def main() -> None:
         return
     folders, seeds, options = _folders(), _seeds(), _env_options()
     evaluation.check_arguments(_episodes(), _MODE.value, seeds)
-    targets, left_out = evaluations.plan(folders, _ENV.value, options)
+    targets, left_out = evaluations.plan(
+        folders, _ENV.value, options, _AGENT_OPTIONS.value
+    )
     if not targets:
         evaluations.refuse(left_out, 0)
     for each in left_out:
@@ -97,6 +104,7 @@ def main() -> None:
         _NUM_ENVS.value,
         _ENV.value,
         options,
+        _AGENT_OPTIONS.value,
         _VIDEO.value,
     )
     tensorflow_log.load()

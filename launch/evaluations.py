@@ -45,7 +45,10 @@ class LeftOut(NamedTuple):
 
 
 def plan(
-    folders: Sequence[pathlib.Path], env: str = "", env_options: str = ""
+    folders: Sequence[pathlib.Path],
+    env: str = "",
+    env_options: str = "",
+    agent_options: str = "",
 ) -> tuple[list[Target], list[LeftOut]]:
     """Sees which of the folders hold something to play; loads no TensorFlow.
 
@@ -53,6 +56,7 @@ def plan(
         folders: Runs and policies.
         env: Another environment for all of them.
         env_options: Options that replace those of the runs.
+        agent_options: Settings that replace those of the agents.
 
     Raises:
         ValueError: On an unknown environment or option: none is to be played then.
@@ -71,6 +75,7 @@ def plan(
             continue
         try:
             settings.with_env_options(run, env_options)
+            registry.changed_config(saved, agent_options)
         except ValueError as error:
             raise ValueError(f"{folder}, {run.env}: {error}") from None
         identity = _identity(folder, saved)

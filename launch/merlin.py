@@ -1,31 +1,57 @@
 """Trains MERLIN, or one of its two baselines: `python -m launch.merlin --task=memory_length`.
 
-`--task` names one of its own tasks, `--size` its size; any other environment goes by `--env`, with `--preset`. Stop it with
+`--task` names one of its own tasks, `--size` its size, to which rows of the memory and windows are fitted; any other environment goes by `--env`, with `--preset`. Stop it with
 Ctrl-C and the same command resumes. The defaults that --help lists are those of the preset paper; a preset sets its own, and
 a flag wins over it.
 """
 
 import launch.origin  # noqa: F401
 
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
 from absl import flags
 
 from launch import app
 
 AGENT = "merlin"
-# Task -> its environments, to be completed by the size, and the size when none is given.
+
+
+class Task(NamedTuple):
+    """One of MERLIN's own tasks.
+
+    Attributes:
+        env: Its environments, to be completed by the size.
+        size: When none is given.
+        per_size: Setting -> how much of it for each unit of the size.
+    """
+
+    env: str
+    size: int
+    per_size: Mapping[str, int]
+
+
+_GAME = {"slots": 2, "length": 2}  # an episode has at most 2 steps per card
+_LENGTH = {"slots": 1}
 TASKS = {
-    "memory_game": ("zoo:MemoryGame{}-v0", 8),
-    "memory_game_pictures": ("zoo:MemoryGame{}Pictures-v0", 8),
-    "memory_length": ("zoo:MemoryLength{}-v0", 40),
-    "memory_length_distractors": ("zoo:MemoryLength{}Distractors-v0", 40),
-    "minigrid_memory": ("zoo:MiniGridMemory{}-v0", 13),
+    "memory_game": Task("zoo:MemoryGame{}-v0", 8, _GAME),
+    "memory_game_pictures": Task("zoo:MemoryGame{}Pictures-v0", 8, _GAME),
+    "memory_length": Task("zoo:MemoryLength{}-v0", 40, _LENGTH),
+    "memory_length_distractors": Task("zoo:MemoryLength{}Distractors-v0", 40, _LENGTH),
+    "minigrid_memory": Task("zoo:MiniGridMemory{}-v0", 13, {}),
 }
 
 
-def task_env(task: str, size: int | None) -> str:
-    """Returns the environment of a task."""
-    pattern, usual = TASKS[task]
-    return pattern.format(size or usual)
+def set_task(name: str, size: int | None) -> None:
+    """Sets the flags of a task: the environment, and what depends on the size unless it is given."""
+    task = TASKS[name]
+    size = size or task.size
+    wanted: dict[str, Any] = {"env": task.env.format(size)}
+    wanted |= {key: each * size for key, each in task.per_size.items()}
+    for key, value in wanted.items():
+        if not flags.FLAGS[key].present:
+            flags.FLAGS[key].parse(value)
+            flags.FLAGS[key].present = True
 
 
 def main() -> None:
@@ -37,10 +63,9 @@ def main() -> None:
         if values["env"].present or values.game is not None:
             raise ValueError(
                 "--task came with --env or --game; --task=memory_length is short for "
-                f"--env={task_env('memory_length', None)}"
+                "--env=zoo:MemoryLength40-v0"
             )
-        values["env"].parse(task_env(values.task, values.size))
-        values["env"].present = True
+        set_task(values.task, values.size)
     app.train(AGENT)
 
 

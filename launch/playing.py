@@ -28,6 +28,7 @@ class How(NamedTuple):
     num_envs: int
     env: str
     env_options: str
+    agent_options: str
     video: str
 
 
@@ -79,7 +80,9 @@ class Session:
 
     def _play(self, target: Target) -> list[Tree]:
         how = self._how
-        player = evaluation.Evaluator(target.folder, how.env, how.env_options)
+        player = evaluation.Evaluator(
+            target.folder, how.env, how.env_options, how.agent_options
+        )
         path = evaluations.video_path(how.video, target, self._targets)
         entries: list[Tree] = []
         for seed in how.seeds:

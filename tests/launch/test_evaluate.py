@@ -55,7 +55,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[pathlib.Path]:
     patch.undo()
 
 
-HOW = playing.How(5, (1, 2), "greedy", 2, "", "", "")
+HOW = playing.How(5, (1, 2), "greedy", 2, "", "", "", "")
 
 
 def folders(home: pathlib.Path, *names: str) -> list[pathlib.Path]:
