@@ -70,7 +70,11 @@ _FLAGGED = ("action_repeat", "time_limit", "full_action_space")
 
 
 class Settings(NamedTuple):
-    """A run, resolved: nothing is looked up after this."""
+    """A run, resolved: nothing is looked up after this.
+
+    Attributes:
+        variants: What names the run beside its preset: ablations, and settings of which the config says so.
+    """
 
     agent: str
     preset: str
@@ -78,6 +82,7 @@ class Settings(NamedTuple):
     run: RunConfig
     config: Any
     fresh: bool = False
+    variants: tuple[str, ...] = ()
 
     @property
     def logdir(self) -> pathlib.Path:
@@ -87,6 +92,7 @@ class Settings(NamedTuple):
 
 def settings(
     agent: str,
+    /,
     preset: str = "",
     ablate: Iterable[str] = (),
     fresh: bool = False,
@@ -117,12 +123,12 @@ def settings(
         {key: value for key, value in overrides.items() if key in of_agent},
         ablate,
     )
+    plain = registry.resolve(agent, preset, {}, ablate)
+    variants = (*ablate, *_naming(config, plain))
     if not run.logdir:
-        plain = registry.resolve(agent, preset, {}, ablate)
-        variants = [*ablate, *_naming(config, plain)]
         logdir = default_logdir(agent, preset, variants, run)
         run = dataclasses.replace(run, logdir=logdir)
-    return Settings(agent, preset, ablate, run, config, fresh)
+    return Settings(agent, preset, ablate, run, config, fresh, variants)
 
 
 def default_logdir(

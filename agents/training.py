@@ -357,7 +357,7 @@ class Run:
         config, agent = self.config, self.agent
         lines = [
             f"{self.settings.agent} on {config.env}, preset {self.settings.preset or 'default'}"
-            + "".join(f", {name}" for name in self.settings.ablate),
+            + "".join(f", {name}" for name in self.settings.variants),
             f"  {agent.parameters / 1e6:.2f} M parameters, {agent.config.precision}, {process.device()}",
             f"  {config.env_steps:,} steps ({config.env_steps * self.envs.frames_per_step:,} frames), "
             f"{config.num_envs} environment(s), seed {config.seed}",
@@ -370,6 +370,7 @@ def _identity(settings: Settings) -> Tree:
     return {
         "preset": settings.preset,
         "ablate": list(settings.ablate),
+        "variants": list(settings.variants),
         "run": config_lib.to_json(settings.run),
     }
 

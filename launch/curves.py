@@ -194,8 +194,8 @@ def names(logdir: Path) -> tuple[str, str]:
     if "model" in saved:
         return saved["model"], _between(logdir, saved["model"]) or logdir.name
     if "env" in saved.get("run", {}):
-        ablate = saved.get("ablate", [])
-        variant = " ".join([saved["preset"] or "default", *ablate])
+        variants = saved.get("variants", saved.get("ablate", []))
+        variant = " ".join([saved["preset"] or "default", *variants])
         label = f"{saved['agent']} {variant}" if is_seed else logdir.name
         return saved["run"]["env"], label
     if is_seed and len(logdir.parts) > 4:

@@ -103,7 +103,8 @@ def identity(run: Run) -> Tree:
     free = settings.FREE_TO_CHANGE | {"seed"}
     shared = {key: value for key, value in run.saved["run"].items() if key not in free}
     names = ("agent", "preset", "ablate", "spaces")
-    return shared | run.saved["config"] | {name: run.saved[name] for name in names}
+    # The config comes last: its `agent`, where it has one, says more than the name.
+    return shared | {name: run.saved[name] for name in names} | run.saved["config"]
 
 
 def _check_finished(runs: list[Run]) -> None:

@@ -130,7 +130,7 @@ class MERLIN(OnPolicyAgent):
         """Returns weights, optimizer states and the update counter by name."""
         named: dict[str, Any] = {}
         for name, module in self._modules().items():
-            for i, variable in enumerate(module.variables):
+            for i, variable in enumerate(module.weights):
                 named[f"{name}/{i:02d}"] = variable
         for name, optimizer in self._optimizers.items():
             for i, variable in enumerate(optimizer.state):

@@ -58,19 +58,3 @@ def test_an_agent_acts_without_the_memory_that_it_learned_with(run):
 def test_an_agent_learns_on_only_with_its_own_settings(run):
     with pytest.raises(ValueError, match="its own settings"):
         registry.load(run, learn=True, options="use_memory=false")
-
-
-def test_the_launcher_takes_them_and_refuses_unknown_ones_at_once(
-    launch, run, tmp_path
-):
-    evaluate = launch("evaluate")
-    result = tmp_path / "result.json"
-    evaluate(
-        f"--logdir={run}",
-        "--episodes=1",
-        "--agent_options=use_memory=false",
-        f"--json={result}",
-    )
-    assert '"agent_options": "use_memory=false"' in result.read_text()
-    text = evaluate(f"--logdir={run}", "--agent_options=memory=false", ok=False)
-    assert "use_memory" in text

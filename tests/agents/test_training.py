@@ -221,6 +221,6 @@ def test_the_command_that_resumes_does_not_start_over(
 def test_metrics_name_replay_and_returns(logdir: pathlib.Path) -> None:
     agent = tiny.train(logdir)
     last = metrics(logdir)[-1]
-    assert last["env_steps"] == 200 and last["updates"] == agent.updates == 34
+    assert last["env_steps"] == 200 and last["updates"] == agent.updates == 35
     assert last["replay_steps"] == agent.replay.num_rows
     assert {"return", "length", "loss", "replay_gb", "fps", "time"} <= last.keys()

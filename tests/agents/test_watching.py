@@ -107,23 +107,3 @@ def run(tmp_path_factory):
 def test_a_run_has_pictures_and_videos_of_the_inside(run):
     assert len(list((run / "pictures").glob("memory-*.png"))) >= 1
     assert len(list((run / "videos").glob("memory-*"))) >= 1
-
-
-def test_the_launcher_draws_an_episode_of_a_run(run, launch, tmp_path):
-    output = tmp_path / "out"
-    text = launch("watch")(f"--logdir={run}", f"--output={output}")
-    assert "in 9 steps" in text
-    assert {path.stem for path in output.iterdir()} == {"memory"}
-    assert sorted(path.suffix for path in output.iterdir())[-1] == ".png"
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ([], "who is to be watched"),
-        (["--policy=dreamerv2/catch"], "has nothing to show of its inside"),
-        (["--logdir=nowhere"], "nowhere"),
-    ],
-)
-def test_the_launcher_says_what_it_cannot_watch(launch, arguments, message):
-    assert message in launch("watch")(*arguments, ok=False)
