@@ -219,6 +219,7 @@ def test_many_runs_are_evaluated_by_one_command_and_one_that_fails_is_told_at_th
         "num_envs": 4,
         "env": "",
         "env_options": "time_limit=4",
+        "agent_options": "",
         "human_starts": False,
     }
     results = content["results"]
