@@ -136,6 +136,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "env": "zoo:MemoryGame8-v0",
         "slots": 16,
         "length": 16,
+        "entropy_scale": "linear(0.1,0.02,1e6)",
         "env_steps": 2_000_000,
     },
     "minigrid_memory": _SMALL
@@ -144,6 +145,8 @@ PRESETS: dict[str, dict[str, Any]] = {
         "slots": 64,
         "length": 6,
         "image_depth": 16,
+        "image_units": 100,
+        "entropy_scale": "1e-3",
         "env_steps": 1_000_000,
     },
     "rl_mem": {"agent": "rl_mem"},
