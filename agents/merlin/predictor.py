@@ -268,6 +268,7 @@ class Predictor:
             for key, each in decoded.observation.items()
         }
         return found | {
+            "latent": output.latent,
             "reads": output.weights,
             "policy_reads": output.policy_weights,
             "written": after.memory.written,

@@ -1,8 +1,8 @@
 """What a memory does in an episode, drawn: reads, writes, usage, what was decoded, the return foretold, surprise.
 
 Names of what `core.look` returns, per step: `reads` [K, N] and `policy_reads` [1, N], weights over the memory's rows;
-`written` [N], one-hot; `usage` [N]; `kl`, in nats; `value`; `policy` [A], probabilities; `decoded/KEY`, what the latent
-state says is to be seen. A baseline has those that it has parts for.
+`written` [N], one-hot; `usage` [N]; `latent` [Z]; `kl`, in nats; `value`; `policy` [A], probabilities; `decoded/KEY`,
+what the latent state says is to be seen. A baseline has those that it has parts for.
 """
 
 from typing import TYPE_CHECKING, Any

@@ -113,10 +113,16 @@ def test_every_command_names_a_launcher_and_flags_that_exist(text, repository):
 
 
 def test_every_preset_and_ablation_is_known(text):
-    entry = registry.entry("dreamerv2")
-    assert set(re.findall(r"--preset=(\w+)", text)) <= set(entry.presets)
-    for names in re.findall(r"--ablate=([\w,]+)", text):
-        entry.ablate(names.split(","))
+    found = re.findall(r"launch\.(dreamerv2|merlin)\b(.*)", text)
+    assert {agent for agent, _ in found} == {"dreamerv2", "merlin"}
+    for agent, flags in found:
+        entry = registry.entry(agent)
+        presets = re.findall(r"--preset=([\w,]+)", flags)
+        assert {each for names in presets for each in names.split(",")} <= set(
+            entry.presets
+        )
+        for names in re.findall(r"--ablate=([\w,]+)", flags):
+            entry.ablate(names.split(","))
 
 
 def test_every_example_prints_what_the_page_shows(text):
