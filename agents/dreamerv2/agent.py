@@ -11,8 +11,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from agents import precision, random_policy, schedule, video
-from agents.api import Batch, Mode, Report, Spaces, State, Step
+from agents import precision, schedule, video
+from agents.api import Batch, Mode, Report, Spaces, State
+from agents.compiled import CompiledAgent
 from agents.dreamerv2 import behavior as behavior_lib
 from agents.dreamerv2 import nets
 from agents.dreamerv2.behavior import Behavior
@@ -23,13 +24,15 @@ from agents.learner import Distribution, Policy
 from agents.off_policy import OffPolicyAgent
 from agents.optimizer import Optimizer
 
-MODES: tuple[Mode, ...] = ("sample", "greedy")
 # Streams of random numbers: each draw is seeded by (stream of the agent's seed, updates or acts).
 _POSTERIOR, _PRIOR, _ACTION, _REPORT = range(4)
 
 
-class DreamerV2(OffPolicyAgent):
+class DreamerV2(CompiledAgent, OffPolicyAgent):
     """The agent of 'Mastering Atari with Discrete World Models'.
+
+    It filters the observation into the latent state, a sample in every mode as in the reference, and samples the actor,
+    or takes its mode.
 
     State fields: `deter` [B, D] and `stoch` [B, ...] of the RSSM, `action` [B] or [B, n], the last one, and
     `seed` [B, 2].
@@ -49,6 +52,7 @@ class DreamerV2(OffPolicyAgent):
     """
 
     config: DreamerV2Config
+    copies = ("slow_critic",)
 
     def __init__(
         self,
@@ -67,23 +71,16 @@ class DreamerV2(OffPolicyAgent):
         dtype = precision.KERAS_POLICIES[chosen]
         self.world = WorldModel(spaces, config, dtype)
         self.behavior = Behavior(spaces, config, dtype)
-        self._counter = tf.Variable(0, dtype=tf.int64, name="updates")
+        self.counter = tf.Variable(0, dtype=tf.int64, name="updates")
         self._build()
-        self._optimizers = self._make_optimizers()
+        self.optimizers = self._make_optimizers()
         self._update = tf.function(
             self._update_step,
             input_signature=[self._batch_signature(), tf.TensorSpec([2])],
             jit_compile=config.jit_compile,
             autograph=False,
         )
-        self._policies: dict[str, Callable] = {
-            mode: tf.function(
-                self.policy(mode),
-                input_signature=self._policy_signature(),
-                autograph=False,
-            )
-            for mode in MODES
-        }
+        self.compile_policies()
         self._report = tf.function(
             self._report_step,
             input_signature=[self._batch_signature()],
@@ -99,20 +96,6 @@ class DreamerV2(OffPolicyAgent):
             "action": tf.zeros((batch, *self._action_shape), self._action_dtype),
             "seed": tf.tile([[seed, 0]], [batch, 1]),
         }
-
-    def act(
-        self, step: Step, state: State, mode: Mode = "sample"
-    ) -> tuple[np.ndarray, State]:
-        """Filters the observation into the latent state and samples the actor, or takes its mode.
-
-        As in the reference, the latent state is a sample in every mode.
-        """
-        if mode == "random":
-            return random_policy.act(self.spaces.action, state)
-        action, state = self._policies[mode](
-            dict(step.observation), step.reward, step.is_first, dict(state)
-        )
-        return action.numpy(), state
 
     def update(self, batch: Batch) -> Mapping[str, Any]:
         """Makes one update of world model, actor and critic; rows [T, B, ...] -> float32 scalars.
@@ -171,42 +154,16 @@ class DreamerV2(OffPolicyAgent):
         }
         return Report(scalars, videos)
 
-    def variables(self) -> Mapping[str, Any]:
-        """Returns weights, optimizer states and the update counter by name."""
-        named: dict[str, Any] = {}
-        for name, module in self._modules().items():
-            for i, variable in enumerate(module.variables):
-                named[f"{name}/{i:02d}"] = variable
-        for name, optimizer in self._optimizers.items():
-            for i, variable in enumerate(optimizer.state):
-                named[f"{name}_optimizer/{i:03d}"] = variable
-        named["updates"] = self._counter
-        return named
-
     def acting_names(self) -> set[str]:
         """Returns encoder, RSSM and actor."""
-        return {
-            name
-            for name in self.variables()
-            if name.split("/")[0] in ("encoder", "rssm", "actor")
-        }
+        return self.variables_of({"encoder", "rssm", "actor"})
 
     def report_names(self) -> set[str]:
         """Returns the rest of the world model: decoder, reward and discount."""
-        parts = self.world.modules.keys() - {"encoder", "rssm"}
-        return {name for name in self.variables() if name.split("/")[0] in parts}
+        return self.variables_of(set(self.world.modules) - {"encoder", "rssm"})
 
-    @property
-    def parameters(self) -> int:  # type: ignore[override]
-        """The number of trainable parameters, the slow critic not counted."""
-        return sum(
-            int(np.prod(variable.shape))
-            for name, module in self._modules().items()
-            for variable in module.trainable_variables
-            if name != "slow_critic"
-        )
-
-    def _modules(self) -> dict[str, keras.layers.Layer]:
+    def modules(self) -> Mapping[str, keras.layers.Layer]:
+        """Returns the nets of world model and behaviour."""
         return self.world.modules | self.behavior.modules
 
     def _make_optimizers(self) -> dict[str, Optimizer]:
@@ -255,16 +212,16 @@ class DreamerV2(OffPolicyAgent):
         sequence = self._sequence(batch)
         posterior, metrics = self._update_model(sequence)
         metrics |= self._update_behavior(posterior, sequence.discount, metrics, scales)
-        losses = [metrics[f"{name}_loss"] for name in self._optimizers]
-        norms = [metrics[f"{name}_grad_norm"] for name in self._optimizers]
+        losses = [metrics[f"{name}_loss"] for name in self.optimizers]
+        norms = [metrics[f"{name}_grad_norm"] for name in self.optimizers]
         finite = tf.reduce_all(tf.math.is_finite(losses + norms))
         metrics["loss"] = tf.where(finite, tf.add_n(losses), math.nan)
         tf.cond(finite, self._count, lambda: None)
         return {key: tf.cast(value, tf.float32) for key, value in metrics.items()}
 
     def _count(self) -> None:
-        self.behavior.update_slow_critic(self._counter)
-        self._counter.assign_add(1)
+        self.behavior.update_slow_critic(self.counter)
+        self.counter.assign_add(1)
 
     def _update_model(self, sequence: Sequence) -> tuple[Any, dict[str, tf.Tensor]]:
         length, batch = tf.unstack(tf.shape(sequence.reward))
@@ -276,7 +233,7 @@ class DreamerV2(OffPolicyAgent):
             tape.watch([variable.value for variable in variables])
             loss, posterior, metrics = self.world.loss(sequence, noise)
         gradients = tape.gradient(loss, [variable.value for variable in variables])
-        step = self._optimizers["model"].step(loss, gradients)
+        step = self.optimizers["model"].step(loss, gradients)
         return posterior, metrics | {"model_grad_norm": step["norm"]}
 
     def _update_behavior(
@@ -333,7 +290,7 @@ class DreamerV2(OffPolicyAgent):
         """Steps actor and critic, or neither if anything is not finite; returns their gradients' norms."""
         norm = tf.linalg.global_norm(gradients["actor"] + gradients["critic"])
         return {
-            f"{name}_grad_norm": self._optimizers[name].step(losses + norm, parts)[
+            f"{name}_grad_norm": self.optimizers[name].step(losses + norm, parts)[
                 "norm"
             ]
             for name, parts in gradients.items()
@@ -464,15 +421,11 @@ class DreamerV2(OffPolicyAgent):
 
     def _seed(self, stream: int) -> tf.Tensor:
         """Returns the seed of a stream at this update."""
-        counter = tf.cast(self._counter, tf.int32)
+        counter = tf.cast(self.counter, tf.int32)
         return tf.stack([self.seed * 8 + stream, counter])
 
     def _row_kinds(self) -> dict[str, tuple[tuple[int, ...], Any]]:
-        kinds: dict[str, tuple[tuple[int, ...], Any]] = {
-            f"observation/{key}": (tuple(box.shape), np.dtype(box.dtype).name)
-            for key, box in self.spaces.observation.items()
-        }
-        return kinds | {
+        return self.observation_kinds() | {
             "action": (self._action_shape, self._action_dtype),
             "reward": ((), "float32"),
             "discount": ((), "float32"),
@@ -485,18 +438,6 @@ class DreamerV2(OffPolicyAgent):
             key: tf.TensorSpec((length, None, *shape), dtype)
             for key, (shape, dtype) in self._row_kinds().items()
         }
-
-    def _policy_signature(self) -> list[Any]:
-        observation = {
-            key: tf.TensorSpec((None, *box.shape), np.dtype(box.dtype).name)
-            for key, box in self.spaces.observation.items()
-        }
-        state = {
-            key: tf.TensorSpec((None, *value.shape[1:]), value.dtype)
-            for key, value in self.initial_state(1).items()
-        }
-        reward = tf.TensorSpec((None,), tf.float32)
-        return [observation, reward, tf.TensorSpec((None,), tf.bool), state]
 
 
 _REWARDS: dict[str, Callable[[tf.Tensor], tf.Tensor]] = {

@@ -11,8 +11,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from agents import precision, random_policy, schedule
+from agents import precision, schedule
 from agents.api import Batch, Mode, Report, Spaces, State, Step
+from agents.compiled import CompiledAgent
 from agents.learner import Distribution, Policy
 from agents.merlin import losses, nets, report
 from agents.merlin import rows as rows_lib
@@ -26,11 +27,11 @@ from agents.watching import Watched
 from estimators import gae, gumbel_noise
 from layers.unroll import unroll
 
-MODES: tuple[Mode, ...] = ("sample", "greedy")
 
-
-class MERLIN(OnPolicyAgent):
+class MERLIN(CompiledAgent, OnPolicyAgent):
     """The agent of 'Unsupervised Predictive Memory in a Goal-Directed Agent', and its baselines.
+
+    It infers the latent state, reads the memory, chooses, and writes; the latent state is a sample in every mode.
 
     State fields: those of the core (`Predictor` or `Baseline`), nested names joined by '_'; `action` [B], the last
     one; and `seed` [B, 2].
@@ -70,24 +71,17 @@ class MERLIN(OnPolicyAgent):
         build = Predictor if config.agent == "merlin" else Baseline
         self.core = build(spaces, self.config, precision.KERAS_POLICIES[chosen])
         self.start_state = tuple(flatten(self.core.initial_state(1)))
-        self._counter = tf.Variable(0, dtype=tf.int64, name="updates")
+        self.counter = tf.Variable(0, dtype=tf.int64, name="updates")
         self._build()
-        self._optimizers = self._make_optimizers()
+        self.optimizers = self._make_optimizers()
         self._update = tf.function(
             self._update_step,
             input_signature=[self._batch_signature(), tf.TensorSpec([])],
             jit_compile=config.jit_compile,
             autograph=False,
         )
-        self._policies = self._compile(self.policy)
-        self._looks = self._compile(self._look)
-
-    def _compile(self, make: Callable[[Mode], Callable]) -> dict[str, Callable]:
-        signature = self._policy_signature()
-        return {
-            mode: tf.function(make(mode), input_signature=signature, autograph=False)
-            for mode in MODES
-        }
+        self.compile_policies()
+        self._looks = self.compile(self._look)
 
     def initial_state(self, batch: int, seed: int = 0) -> State:
         """Returns zeros and the seeds (seed, 0)."""
@@ -95,17 +89,6 @@ class MERLIN(OnPolicyAgent):
             "action": tf.zeros([batch], tf.int32),
             "seed": tf.tile([[seed, 0]], [batch, 1]),
         }
-
-    def act(
-        self, step: Step, state: State, mode: Mode = "sample"
-    ) -> tuple[np.ndarray, State]:
-        """Infers the latent state, reads the memory, chooses, and writes; the latent state is a sample in every mode."""
-        if mode == "random":
-            return random_policy.act(self.spaces.action, state)
-        action, state = self._policies[mode](
-            dict(step.observation), step.reward, step.is_first, dict(state)
-        )
-        return action.numpy(), state
 
     def update(self, batch: Batch) -> Mapping[str, Any]:
         """Makes one update of predictor and policy; rows [T + 1, B, ...] and the state before them -> float32 scalars.
@@ -126,35 +109,13 @@ class MERLIN(OnPolicyAgent):
         scale = tf.convert_to_tensor(scheduled["entropy_scale"], tf.float32)
         return self._update(rows, scale)
 
-    def variables(self) -> Mapping[str, Any]:
-        """Returns weights, optimizer states and the update counter by name."""
-        named: dict[str, Any] = {}
-        for name, module in self._modules().items():
-            for i, variable in enumerate(module.weights):
-                named[f"{name}/{i:02d}"] = variable
-        for name, optimizer in self._optimizers.items():
-            for i, variable in enumerate(optimizer.state):
-                named[f"{name}_optimizer/{i:03d}"] = variable
-        return named | {"updates": self._counter}
-
     def acting_names(self) -> set[str]:
         """Returns what `act` reads: all but decoders and values."""
-        parts = self._modules().keys() - self.core.for_learning
-        return {name for name in self.variables() if name.split("/")[0] in parts}
+        return self.variables_of(set(self.modules()) - self.core.for_learning)
 
     def report_names(self) -> set[str]:
         """Returns decoders and values."""
-        parts = self.core.for_learning
-        return {name for name in self.variables() if name.split("/")[0] in parts}
-
-    @property
-    def parameters(self) -> int:  # type: ignore[override]
-        """The number of trainable parameters."""
-        return sum(
-            int(np.prod(variable.shape))
-            for module in self._modules().values()
-            for variable in module.trainable_variables
-        )
+        return self.variables_of(self.core.for_learning)
 
     def policy(self, mode: Mode) -> Policy:
         """Returns a step of the core: (observation, reward, is_first, state) -> (action, state)."""
@@ -243,7 +204,7 @@ class MERLIN(OnPolicyAgent):
         self, batch: dict[str, tf.Tensor], entropy_scale: tf.Tensor
     ) -> dict[str, tf.Tensor]:
         owned = {
-            name: optimizer.variables for name, optimizer in self._optimizers.items()
+            name: optimizer.variables for name, optimizer in self.optimizers.items()
         }
         watched = [variable.value for part in owned.values() for variable in part]
         with tf.GradientTape(watch_accessed_variables=False) as tape:
@@ -254,11 +215,11 @@ class MERLIN(OnPolicyAgent):
         norm = tf.linalg.global_norm(gradients)
         for name, variables in owned.items():
             mine, gradients = gradients[: len(variables)], gradients[len(variables) :]
-            step = self._optimizers[name].step(loss + norm, mine)
+            step = self.optimizers[name].step(loss + norm, mine)
             metrics[f"{name}_grad_norm"] = step["norm"]
         finite = tf.math.is_finite(loss + norm)
         metrics["loss"] = tf.where(finite, loss, math.nan)
-        tf.cond(finite, lambda: self._counter.assign_add(1), lambda: self._counter)
+        tf.cond(finite, lambda: self.counter.assign_add(1), lambda: self.counter)
         return {key: tf.cast(value, tf.float32) for key, value in metrics.items()}
 
     def _loss(
@@ -322,7 +283,8 @@ class MERLIN(OnPolicyAgent):
         names = [prefix + name for name in flatten(template)]
         return tf.nest.pack_sequence_as(template, [fields[name] for name in names])
 
-    def _modules(self) -> dict[str, keras.layers.Layer]:
+    def modules(self) -> Mapping[str, keras.layers.Layer]:
+        """Returns the core's nets by name."""
         return self.core.predicting | self.core.acting
 
     def _make_optimizers(self) -> dict[str, Optimizer]:
@@ -352,11 +314,7 @@ class MERLIN(OnPolicyAgent):
         self._loss(zeros, tf.constant(0.0))
 
     def _batch_signature(self) -> dict[str, tf.TensorSpec]:
-        observation = {
-            f"observation/{key}": (box.shape, np.dtype(box.dtype).name)
-            for key, box in self.spaces.observation.items()
-        }
-        rows = observation | {
+        rows = self.observation_kinds() | {
             "action": ((), "int32"),
             "reward": ((), "float32"),
             "discount": ((), "float32"),
@@ -372,18 +330,6 @@ class MERLIN(OnPolicyAgent):
             for key, value in flatten(self.core.initial_state(1)).items()
         }
         return specs | start
-
-    def _policy_signature(self) -> list[Any]:
-        observation = {
-            key: tf.TensorSpec((None, *box.shape), np.dtype(box.dtype).name)
-            for key, box in self.spaces.observation.items()
-        }
-        state = {
-            key: tf.TensorSpec((None, *value.shape[1:]), value.dtype)
-            for key, value in self.initial_state(1).items()
-        }
-        reward = tf.TensorSpec((None,), tf.float32)
-        return [observation, reward, tf.TensorSpec((None,), tf.bool), state]
 
 
 def flatten(state: Any, prefix: str = "") -> dict[str, tf.Tensor]:

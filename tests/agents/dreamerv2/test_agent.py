@@ -200,7 +200,7 @@ def test_an_agent_restored_in_full_has_every_variable(discrete):
     other = common.make(seed=1)
     other.set_state(discrete.get_state())
     assert common.differing(common.snapshot(discrete), common.snapshot(other)) == set()
-    for name, optimizer in other._optimizers.items():
+    for name, optimizer in other.optimizers.items():
         rate = optimizer._adam.learning_rate
         assert float(rate) == pytest.approx(getattr(other.config, f"{name}_lr"))
 
@@ -322,5 +322,5 @@ def test_a_report_dreams_of_every_image_after_five_frames(tmp_path):
 def test_windows_too_short_to_dream_in_leave_an_empty_report(tmp_path):
     agent = common.make(folder=tmp_path, batch_length=5)
     feed(agent, common.rows(agent, length=20))
-    assert agent.report() == ({}, {})
+    assert agent.report() == ({}, {}, {})
     agent.close()

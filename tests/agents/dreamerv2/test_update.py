@@ -127,14 +127,14 @@ def test_actor_and_critic_take_an_adam_step_on_their_own_losses(fresh):
 
 
 def rates(agent, **learning):
-    for name, optimizer in agent._optimizers.items():
+    for name, optimizer in agent.optimizers.items():
         optimizer._adam.learning_rate.assign(learning.get(name, 0.0))
 
 
 @pytest.mark.parametrize("name", ["model", "actor", "critic"])
 def test_each_optimizer_changes_its_own_modules_alone(fresh, name):
     rates(fresh, **{name: 0.01})
-    fresh._counter.assign(1)  # no copy to the slow critic
+    fresh.counter.assign(1)  # no copy to the slow critic
     before = common.snapshot(fresh)
     common.eager_update(fresh, common.rows(fresh))
     changed = common.differing(before, common.snapshot(fresh))
@@ -145,7 +145,7 @@ def test_each_optimizer_changes_its_own_modules_alone(fresh, name):
 def test_every_trainable_variable_but_the_slow_critics_is_in_one_optimizer(subject):
     owned = [
         variable.path
-        for optimizer in subject._optimizers.values()
+        for optimizer in subject.optimizers.values()
         for variable in optimizer.variables
     ]
     wanted = [
@@ -176,7 +176,7 @@ def test_the_slow_critic_is_a_full_copy_after_the_first_update_and_stays_until_t
     assert not np.allclose(critic, still)
     assert int(fresh.variables()["updates"]) == 2
     for before, copied in ((99, False), (100, True), (101, False), (200, True)):
-        fresh._counter.assign(before)
+        fresh.counter.assign(before)
         common.eager_update(fresh, batch)
         critic, slow = pair()
         assert np.array_equal(critic, slow) == copied

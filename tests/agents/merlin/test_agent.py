@@ -198,16 +198,16 @@ def test_each_optimizer_changes_its_own_modules_alone(subject):
     found = agent.update(common.tensors(common.rows(agent)))
     assert np.isfinite(found["loss"]) and found["loss"].dtype == tf.float32
     changed = common.differing(before, common.snapshot(agent))
-    own = set(agent._modules())
+    own = set(agent.modules())
     merlin = agent.config.agent == "merlin"
     if merlin:  # their gradient passes the residual, whose first weights are zero
         own -= {"posterior", "encoder"}
     optimizers = {"policy_optimizer"} | ({"predictor_optimizer"} if merlin else set())
     assert changed == own | optimizers | {"updates"}
-    names = [id(v) for o in agent._optimizers.values() for v in o.variables]
+    names = [id(v) for o in agent.optimizers.values() for v in o.variables]
     assert len(names) == len(set(names))
     assert sorted(names) == sorted(
-        id(v) for m in agent._modules().values() for v in m.trainable_variables
+        id(v) for m in agent.modules().values() for v in m.trainable_variables
     )
 
 
@@ -295,9 +295,7 @@ def test_images_of_64_pixels_take_the_residual_nets_also_in_bfloat16():
     window = common.rows(agent, 2)
     found = agent.update(common.tensors(window))
     assert np.isfinite(found["loss"]) and found["image_error"].dtype == tf.float32
-    assert {v.dtype for m in agent._modules().values() for v in m.weights} == {
-        "float32"
-    }
+    assert {v.dtype for m in agent.modules().values() for v in m.weights} == {"float32"}
 
 
 @pytest.mark.parametrize(

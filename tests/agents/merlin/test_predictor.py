@@ -26,7 +26,7 @@ def reached(agent, pick, seed=0):
     rng = np.random.default_rng(seed)
     for variable in agent.core.residual.trainable_variables:
         variable.assign(0.1 * rng.normal(size=variable.shape))
-    modules = agent._modules()
+    modules = agent.modules()
     variables = {
         name: [variable.value for variable in module.trainable_variables]
         for name, module in modules.items()
@@ -264,7 +264,7 @@ def test_without_memory_nothing_that_was_written_is_read():
 def test_a_baseline_learns_end_to_end_from_policy_and_value(kind):
     agent = common.make(kind)
     window = common.tensors(common.rows(agent))
-    modules = agent._modules()
+    modules = agent.modules()
     variables = {
         n: [v.value for v in m.trainable_variables] for n, m in modules.items()
     }
