@@ -7,7 +7,7 @@ import nbformat
 import numpy as np
 import pytest
 
-NAMES = ("discrete_gradients", "results", "world_model")
+NAMES = ("discrete_gradients", "merlin_memory", "results", "world_model")
 BUDGET = "BUDGET = 0.05"  # of the training that a reader does
 
 
@@ -72,6 +72,14 @@ def test_a_world_model_can_be_trained_and_looked_into(build, repository):
     text = printed(notebook)
     assert "400 steps" in text and "return in 256 real games" in text
     assert len(pictures(notebook)) == 8
+
+
+def test_a_memory_can_be_looked_into(build, repository):
+    notebook = shortened("merlin_memory", build, repository)
+    build.execute(notebook)
+    text = printed(notebook)
+    assert "over 5 episodes" in text and "80 steps" in text
+    assert len(pictures(notebook)) == 2
 
 
 def test_gradients_can_be_estimated_and_digits_completed(
