@@ -211,6 +211,7 @@ def _strip(truth: np.ndarray, decoded: np.ndarray, key: str) -> Any:
 def _title(ax: "Axes", text: str) -> None:
     ax.set_title(text, fontsize=8, loc="left", pad=2)
     ax.tick_params(labelsize=7)
+    ax.grid(visible=False)
     ax.yaxis.label.set_fontsize(7)
 
 

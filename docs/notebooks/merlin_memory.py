@@ -62,7 +62,7 @@ print(
 )
 
 # %% [markdown]
-# The first step is the only one that could surprise it, and the KL says so.
+# The first step is the only one that could surprise it, and the KL says so. At the end the policy makes up its mind.
 #
 # ## 3. Where the cue is
 #
@@ -118,7 +118,7 @@ plt.show()
 # ## 4. Without its parts, and in longer corridors
 #
 # The same weights act with all reads set to zero, which `agents.load(..., options="use_memory=false")` does. And the same
-# weights walk corridors that are longer than the 40 steps they learned on; from the 41st step on, rows of the memory are
+# weights walk corridors of other lengths than the 40 steps they learned on; from the 41st step on, rows of the memory are
 # written over, the least used first.
 
 # %%
@@ -129,6 +129,9 @@ for length in (10, 20, 40, 80):
     print(f"{length:3d} steps: {scores[0]:5.2f}; reads set to zero: {scores[1]:5.2f}")
 
 # %% [markdown]
+# Without its reads the policy is back at chance: the cue is in the memory and nowhere else. And it learned this corridor, no
+# general skill: in a shorter or longer one the clock runs at another speed, and what it reads no longer tells the cue.
+#
 # Go on from here: train your own with `python -m launch.merlin --task=memory_length`, its baselines with
 # `--agent=rl_lstm` and `--agent=rl_mem`, and watch them with `python -m launch.watch`. All results with seeds and intervals lie in
 # `scores/merlin`.
