@@ -43,6 +43,16 @@ def near(name: str, known: Iterable[str]) -> str:
     return f"{name!r}.{hint} Known: {', '.join(known)}."
 
 
+def ablated(table: Presets, names: Iterable[str]) -> dict[str, Any]:
+    """Returns the settings of the named ablations together; ValueError on an unknown one, with the near ones."""
+    values: dict[str, Any] = {}
+    for name in names:
+        if name not in table:
+            raise ValueError(f"unknown ablation {near(name, table)}")
+        values |= table[name]
+    return values
+
+
 def no_ablations(names: Iterable[str]) -> Mapping[str, Any]:
     """The `ablate` of an agent that has none; ValueError on any name."""
     for name in names:

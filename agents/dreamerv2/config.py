@@ -8,7 +8,7 @@ import dataclasses
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from agents.config import near, option
+from agents.config import ablated, option
 
 GRADIENTS = ("auto", "reinforce", "dynamics", "both")
 
@@ -307,9 +307,4 @@ ABLATIONS: dict[str, dict[str, Any]] = {
 
 def ablate(names: Iterable[str]) -> Mapping[str, Any]:
     """Returns the settings of the named rows of Table 2 together; ValueError on an unknown one."""
-    values: dict[str, Any] = {}
-    for name in names:
-        if name not in ABLATIONS:
-            raise ValueError(f"unknown ablation {near(name, ABLATIONS)}")
-        values |= ABLATIONS[name]
-    return values
+    return ablated(ABLATIONS, names)

@@ -73,20 +73,6 @@ def eager_update(agent, batch):
         agent._update = compiled
 
 
-def snapshot(agent):
-    """Name -> a copy of every variable."""
-    return {name: np.array(value) for name, value in agent.variables().items()}
-
-
-def differing(before, after):
-    """The modules and optimizers of which some variable is not bit for bit what it was."""
-    return {
-        name.split("/")[0]
-        for name, value in before.items()
-        if not np.array_equal(value, after[name])
-    }
-
-
 def noises(agent, length, batch, seed=1):
     """Noise of the latent samples [T, B, ...]."""
     return agent.world.noise((length, batch), tf.constant([seed, 0]))

@@ -8,6 +8,7 @@ from gymnasium.spaces import Box, Discrete
 from agents.dreamerv2.config import ABLATIONS
 from tests.agents.dreamerv2 import common
 from tests.agents.dreamerv2.common import TWO_AXES
+from tests.agents.weights import differing, snapshot
 
 MODES = ("sample", "greedy", "random")
 ROWS = 32
@@ -199,7 +200,7 @@ def test_an_agent_restored_in_full_has_every_variable(discrete):
     common.eager_update(discrete, common.rows(discrete))
     other = common.make(seed=1)
     other.set_state(discrete.get_state())
-    assert common.differing(common.snapshot(discrete), common.snapshot(other)) == set()
+    assert differing(snapshot(discrete), snapshot(other)) == set()
     for name, optimizer in other.optimizers.items():
         rate = optimizer._adam.learning_rate
         assert float(rate) == pytest.approx(getattr(other.config, f"{name}_lr"))
@@ -269,10 +270,10 @@ def test_every_preset_learns_on_the_spaces_it_is_made_for(preset):
 @pytest.mark.parametrize("names", [[name] for name in ABLATIONS] + [list(ABLATIONS)])
 def test_every_ablation_learns(names):
     agent = common.make(ablate=names)
-    before = common.snapshot(agent)
+    before = snapshot(agent)
     metrics = common.eager_update(agent, common.rows(agent, 2))
     assert np.isfinite(list(metrics.values())).all()
-    changed = common.differing(before, common.snapshot(agent))
+    changed = differing(before, snapshot(agent))
     assert {*agent.world.modules, "actor", "critic"} <= changed
     assert ("no_policy_reinforce" in names) == (agent.behavior.gradient == "dynamics")
     assert ("no_layer_norm" in names) == (agent.world.cell.gru.norm is None)
@@ -283,7 +284,7 @@ def test_bfloat16_learns_about_the_same_with_float32_weights_and_outputs(action)
     observation = {"image": common.ATARI, "vector": common.VECTOR}
     exact = common.make(observation, action)
     rough = common.make(observation, action, precision="bfloat16")
-    for name, value in common.snapshot(exact).items():
+    for name, value in snapshot(exact).items():
         np.testing.assert_array_equal(value, rough.variables()[name], err_msg=name)
         assert rough.variables()[name].dtype in ("float32", "int32", tf.int64), name
     batch = common.rows(exact)

@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from agents.learner import NonFiniteError
 from tests.agents.dreamerv2 import common
+from tests.agents.weights import differing, snapshot
 
 STREAMS = {"posterior": 0, "prior": 1, "action": 2}
 
@@ -19,7 +20,7 @@ def subject():
 @pytest.fixture
 def fresh(subject):
     """The agent with the variables it had when it was built."""
-    before = getattr(subject, "before", None) or common.snapshot(subject)
+    before = getattr(subject, "before", None) or snapshot(subject)
     subject.before = before
     restore(subject, before)
     subject.updates = 0
@@ -71,11 +72,11 @@ def losses(agent, dream, mix=0.0, eta=1e-3):
 def test_imagination_starts_from_states_before_and_dreams_in_the_model_after_its_update(
     fresh,
 ):
-    batch, before = common.rows(fresh), common.snapshot(fresh)
+    batch, before = common.rows(fresh), snapshot(fresh)
     old_start = start_states(fresh, batch)
     in_old_model = losses(fresh, dream_of_first_update(fresh, batch, old_start))
     metrics = common.eager_update(fresh, batch)
-    after = common.snapshot(fresh)
+    after = snapshot(fresh)
     model = set(fresh.world.modules)
     mixed = {
         name: after[name] if name.split("/")[0] in model else value
@@ -102,10 +103,10 @@ def adam_first_step(value, gradient, norm, rate, clip=100.0, epsilon=1e-5):
 
 
 def test_actor_and_critic_take_an_adam_step_on_their_own_losses(fresh):
-    batch, before = common.rows(fresh), common.snapshot(fresh)
+    batch, before = common.rows(fresh), snapshot(fresh)
     start = start_states(fresh, batch)
     metrics = common.eager_update(fresh, batch)
-    after = common.snapshot(fresh)
+    after = snapshot(fresh)
     restore(fresh, before)
     for name, value in weights(fresh, *fresh.world.modules).items():
         value.assign(after[name])
@@ -135,9 +136,9 @@ def rates(agent, **learning):
 def test_each_optimizer_changes_its_own_modules_alone(fresh, name):
     rates(fresh, **{name: 0.01})
     fresh.counter.assign(1)  # no copy to the slow critic
-    before = common.snapshot(fresh)
+    before = snapshot(fresh)
     common.eager_update(fresh, common.rows(fresh))
-    changed = common.differing(before, common.snapshot(fresh))
+    changed = differing(before, snapshot(fresh))
     changed -= {"updates", "model_optimizer", "actor_optimizer", "critic_optimizer"}
     assert changed == (set(fresh.world.modules) if name == "model" else {name})
 
@@ -193,14 +194,14 @@ def test_later_copies_mix_in_a_fraction_of_the_critic():
 
 
 def test_the_compiled_update_is_the_eager_one(fresh):
-    batch, before = common.rows(fresh), common.snapshot(fresh)
-    want, want_after = common.eager_update(fresh, batch), common.snapshot(fresh)
+    batch, before = common.rows(fresh), snapshot(fresh)
+    want, want_after = common.eager_update(fresh, batch), snapshot(fresh)
     restore(fresh, before)
     got = {key: float(value) for key, value in fresh.update(batch).items()}
     assert got.keys() == want.keys()
     for key, value in want.items():
         np.testing.assert_allclose(got[key], value, rtol=2e-3, atol=1e-4, err_msg=key)
-    after = common.snapshot(fresh)
+    after = snapshot(fresh)
     for key, value in want_after.items():
         np.testing.assert_allclose(after[key], value, rtol=1e-2, atol=5e-3, err_msg=key)
 
@@ -230,12 +231,10 @@ def test_the_same_seed_learns_the_same_and_another_seed_something_else():
     for seed_ in (3, 3, 4):
         subject = common.make(seed=seed_)
         common.eager_update(subject, common.rows(subject))
-        results.append(common.snapshot(subject))
+        results.append(snapshot(subject))
     for key, value in results[0].items():
         np.testing.assert_array_equal(value, results[1][key], err_msg=key)
-    assert {"encoder", "rssm", "actor", "critic"} <= common.differing(
-        results[0], results[2]
-    )
+    assert {"encoder", "rssm", "actor", "critic"} <= differing(results[0], results[2])
 
 
 def test_any_seed_of_31_bits_will_do():
@@ -262,11 +261,11 @@ def test_nan_in_a_batch_is_an_error_and_changes_no_weight(key, tmp_path):
     batch[key][:] = np.nan
     feed(subject, batch)
     subject._update = subject._update_step
-    before = common.snapshot(subject)
+    before = snapshot(subject)
     with pytest.raises(NonFiniteError, match="model_loss") as caught:
         subject.train()
     assert ("reward_loss" if key == "reward" else "vector_loss") in str(caught.value)
-    assert common.differing(before, common.snapshot(subject)) == set()
+    assert differing(before, snapshot(subject)) == set()
     path = tmp_path / "not_finite_batch.npz"
     assert str(path) in str(caught.value)
     with np.load(path) as dumped:
@@ -279,8 +278,8 @@ def test_a_gradient_that_is_not_finite_is_an_error_too():
     batch = common.rows(subject)
     critic = subject.behavior.critic.head.dense.bias
     critic.assign([1e30])  # a finite loss would need its square
-    before = common.snapshot(subject)
+    before = snapshot(subject)
     metrics = common.eager_update(subject, batch)
     assert not np.isfinite(metrics["loss"])
-    changed = common.differing(before, common.snapshot(subject))
+    changed = differing(before, snapshot(subject))
     assert not changed & {"actor", "critic", "slow_critic", "updates"}

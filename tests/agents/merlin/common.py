@@ -110,20 +110,6 @@ def tensors(window):
     return {key: tf.constant(value) for key, value in window.items()}
 
 
-def snapshot(agent):
-    """Name -> a copy of every variable."""
-    return {name: np.array(value) for name, value in agent.variables().items()}
-
-
-def differing(before, after):
-    """The modules and optimizers of which some variable is not bit for bit what it was."""
-    return {
-        name.split("/")[0]
-        for name, value in before.items()
-        if not np.array_equal(value, after[name])
-    }
-
-
 def softmax(logits):
     shifted = np.exp(logits - logits.max(-1, keepdims=True))
     return shifted / shifted.sum(-1, keepdims=True)

@@ -15,6 +15,7 @@ from agents.merlin.config import ABLATIONS
 from tests.agents.kernels import nodes, without_gpu_kernel
 from tests.agents.merlin import common
 from tests.agents.merlin.common import AGENTS
+from tests.agents.weights import differing, snapshot
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +84,7 @@ def test_learning_repeats_the_steps_that_were_acted(subject):
         return compiled["sample"](observation, reward, is_first, state)
 
     agent._policies["sample"] = watch
-    weights = common.snapshot(agent)
+    weights = snapshot(agent)
     for _ in driver.run(agent, environment, until=60, seed=4):
         for name, variable in agent.variables().items():
             variable.assign(weights[name])  # so that all windows are of one policy
@@ -194,10 +195,10 @@ def targets(agent, window):
 
 def test_each_optimizer_changes_its_own_modules_alone(subject):
     agent = common.make(subject.config.agent, seed=5)
-    before = common.snapshot(agent)
+    before = snapshot(agent)
     found = agent.update(common.tensors(common.rows(agent)))
     assert np.isfinite(found["loss"]) and found["loss"].dtype == tf.float32
-    changed = common.differing(before, common.snapshot(agent))
+    changed = differing(before, snapshot(agent))
     own = set(agent.modules())
     merlin = agent.config.agent == "merlin"
     if merlin:  # their gradient passes the residual, whose first weights are zero
@@ -216,9 +217,9 @@ def test_nan_in_a_window_changes_nothing(subject, key):
     agent = subject
     window = common.rows(agent)
     window[key][1, 0] = np.nan
-    before = common.snapshot(agent)
+    before = snapshot(agent)
     assert np.isnan(agent.update(common.tensors(window))["loss"])
-    assert common.differing(before, common.snapshot(agent)) == set()
+    assert differing(before, snapshot(agent)) == set()
 
 
 def test_acting_needs_only_what_acting_names_say(subject):
