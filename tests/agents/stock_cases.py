@@ -336,7 +336,7 @@ def test_atari_plays_and_trains(tmp_path):
     )
     for _ in driver.run(agent, made, until=60, seed=0):
         pass
-    assert agent.updates == 4 and 0 < agent.parameters < 2e6
+    assert agent.updates == 5 and 0 < agent.parameters < 2e6
     made.close()
     agent.close()
 
