@@ -154,7 +154,13 @@ def test_the_table_of_costs_is_that_of_the_measurements(repository, text):
     for preset in benchmark_serving.PRESETS:
         for batch in benchmark_serving.BATCHES:
             name = f"{preset}/batch_{batch}"
-            times = ("in_process_cpu", "rest_cpu", "json_cpu")
+            times = (
+                "in_process_wall",
+                "in_process_cpu",
+                "rest_wall",
+                "rest_cpu",
+                "json_cpu",
+            )
             cells = [f"{found[f'{name}/{each}']:.1f}" for each in times]
             cells += [f"{found[f'{name}/{each}']:.0f}" for each in ("request", "reply")]
             assert f"| `{preset}` | {batch} | {' | '.join(cells)} |" in text
