@@ -1,7 +1,5 @@
 """An external memory of rows: read by content, written one row per step; pure functions of tensors."""
 
-import math
-from collections.abc import Callable
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -11,8 +9,6 @@ from layers.unroll import reset_rows
 
 FORMS = ("a", "b", "c", "none")
 _EPSILON = 1e-12  # of squared norms: an empty row has cosine 0 with every key
-# I K J of products that oneDNN, which takes tf.matmul's, is not worth: it wakes every thread for each, which costs 0.1 ms.
-_SMALL = 8192
 
 
 class Memory(NamedTuple):
@@ -69,52 +65,16 @@ def read(
         Wayne et al. 2018 (arXiv 1803.10760), methods; Graves et al. 2016 (DNC).
     """
     shapes.check(rows=(rows, "BNW"), keys=(keys, "BKW"), sharpness=(sharpness, "BK"))
-    return _read(*map(tf.convert_to_tensor, (rows, keys, sharpness)))
-
-
-@tf.custom_gradient
-def _read(
-    rows: tf.Tensor, keys: tf.Tensor, sharpness: tf.Tensor
-) -> tuple[tuple[tf.Tensor, tf.Tensor], Callable[..., tuple]]:
-    """`read`, with its gradient written out: a third of the operations that TensorFlow makes of it.
-
-    With n the inverse norms, l_i[j] = beta_i n_i n_j k_i M[j] and c = beta_i n_i n_j dl_i[j]:
-        dl = w (dw - sum_j w dw),  where dw has dm M^T too
-        dM = w^T dm + c^T k - n_j^2 M[j] sum_i l dl
-        dk = c M - n_i^2 k_i sum_j l dl,  dbeta_i = sum_j l dl / beta_i
-    """
-    row_norm, key_norm = _inverse_norm(rows), _inverse_norm(keys)
-    scale = (sharpness * key_norm)[..., None] * row_norm[:, None]
-    logits = _matmul(keys, rows, adj_y=True) * scale
-    # Not tf.nn.softmax: for so few numbers oneDNN wakes every thread.
-    weights = tf.exp(tf.nn.log_softmax(logits))
-
-    def gradient(reads: tf.Tensor, weighed: tf.Tensor) -> tuple:
-        weighed = weights * (_matmul(reads, rows, adj_y=True) + weighed)
-        slope = weighed - weights * tf.reduce_sum(weighed, -1, keepdims=True)
-        through, radial = slope * scale, slope * logits
-        along = tf.reduce_sum(radial, -1)
-        across = -tf.reduce_sum(radial, 1) * tf.square(row_norm)
-        parts = (
-            _matmul(weights, reads, adj_x=True),
-            _matmul(through, keys, adj_x=True),
-            across[..., None] * rows,
-        )
-        inward = (along * tf.square(key_norm))[..., None] * keys
-        to_keys = _matmul(through, rows) - inward
-        return tf.add_n(parts), to_keys, tf.math.divide_no_nan(along, sharpness)
-
-    return (_matmul(weights, rows), weights), gradient
-
-
-def _inverse_norm(x: tf.Tensor) -> tf.Tensor:
-    return tf.math.rsqrt(tf.maximum(tf.reduce_sum(tf.square(x), -1), _EPSILON))
+    keys = tf.math.l2_normalize(keys, -1, _EPSILON)
+    norm = tf.math.rsqrt(tf.maximum(tf.reduce_sum(tf.square(rows), -1), _EPSILON))
+    cosine = tf.matmul(keys, rows, transpose_b=True) * norm[:, None, :]
+    weights = tf.nn.softmax(sharpness[..., None] * cosine)
+    return tf.matmul(weights, rows), weights
 
 
 def use(memory: Memory, weights: tf.Tensor) -> Memory:
-    """Adds the weights [B, K, N] of a step's reads to the usage; as constants, for usage only chooses rows."""
-    added = tf.reduce_sum(tf.stop_gradient(weights), 1)
-    return memory._replace(usage=memory.usage + added)
+    """Adds the weights [B, K, N] of a step's reads to the usage."""
+    return memory._replace(usage=memory.usage + tf.reduce_sum(weights, 1))
 
 
 def write(memory: Memory, value: tf.Tensor, form: str, decay: float) -> Memory:
@@ -159,52 +119,21 @@ def write(memory: Memory, value: tf.Tensor, form: str, decay: float) -> Memory:
     # Open: the paper does not say what becomes of the usage of a row that is written over; with 0 it would be the
     # least used at once again.
     is_full = memory.count >= slots
-    row = tf.where(is_full, tf.argmin(memory.usage, -1, tf.int32), memory.count)
-    is_written = tf.one_hot(row, slots, True, False)
-    written = tf.cast(is_written, tf.float32)
-    kept = 1 - written
-    others = tf.reduce_sum(memory.usage * kept, -1, keepdims=True) / max(1, slots - 1)
-    usage = tf.where(is_full[:, None] & is_written, others, memory.usage)
-    trace, shares = memory.trace, written[..., None]
-    if form != "none":
-        fresh = written if form == "b" else kept * memory.written
-        trace = decay * kept * trace + (1 - decay) * fresh
-        share = decay * trace if form == "c" else trace
-        shares = tf.stack([written, share], -1)
-    rows = _add(memory.rows, kept, shares, value)
-    # Where to write and how much is no function that has a gradient.
-    written, trace, usage = map(tf.stop_gradient, (written, trace, usage))
-    return Memory(rows, written, trace, usage, memory.count + 1)
-
-
-def _add(
-    rows: tf.Tensor, kept: tf.Tensor, shares: tf.Tensor, value: tf.Tensor
-) -> tf.Tensor:
-    """Returns M[j] kept[j] + [shares[j, 0] z, shares[j, 1] z, ..], with kept [B, N] and shares [B, N, W / Z] constants."""
-    slots, width = rows.shape[1:]
-    size = value.shape[-1]
-    parts = slots * width // size
-    kept, shares = kept[..., None], tf.reshape(shares, [-1, parts, 1])
-
-    @tf.custom_gradient
-    def added(rows: tf.Tensor, value: tf.Tensor) -> tuple[tf.Tensor, Callable]:
-        def gradient(rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            by_part = tf.reshape(rows, [-1, parts, size])
-            return rows * kept, _matmul(shares, by_part, adj_x=True)[:, 0]
-
-        new = tf.reshape(_matmul(shares, value[:, None]), [-1, slots, width])
-        return rows * kept + new, gradient
-
-    return added(rows, tf.convert_to_tensor(value))
-
-
-def _matmul(
-    x: tf.Tensor, y: tf.Tensor, adj_x: bool = False, adj_y: bool = False
-) -> tf.Tensor:
-    """Returns x y, [B, I, K] and [B, K, J], either given with its matrices transposed."""
-    shape = x.shape[2 if adj_x else 1], *y.shape[1:]
-    if None in shape or math.prod(shape) > _SMALL:
-        return tf.matmul(x, y, transpose_a=adj_x, transpose_b=adj_y)
-    return tf.raw_ops.BatchMatMulV3(
-        x=x, y=y, Tout=tf.float32, adj_x=adj_x, adj_y=adj_y
+    row = tf.where(
+        is_full, tf.argmin(memory.usage, -1, tf.int32), tf.minimum(memory.count, slots)
     )
+    written = tf.one_hot(row, slots)
+    kept = 1 - written
+    fresh = written if form == "b" else kept * memory.written
+    trace = decay * kept * memory.trace + (1 - decay) * fresh
+    rows = memory.rows * kept[..., None]
+    if form == "none":
+        rows += written[..., None] * value[:, None]
+    else:
+        share = decay * trace if form == "c" else trace
+        both = tf.stack([written, share], -1)[..., None] * value[:, None, None]
+        rows += tf.reshape(both, [-1, slots, width])
+    over = tf.cast(is_full, tf.float32)[:, None] * written
+    others = tf.reduce_sum(memory.usage * kept, -1, keepdims=True) / max(1, slots - 1)
+    usage = memory.usage + over * (others - memory.usage)
+    return Memory(rows, written, trace, usage, memory.count + 1)

@@ -22,16 +22,8 @@ def unroll(
     flat = tf.nest.flatten(inputs)
     length = flat[0].shape[0] or tf.shape(flat[0])[0]
 
-    # Not part[t], whose gradient is as large as all T of them at each step.
-    series = tf.nest.map_structure(
-        lambda part: tf.TensorArray(
-            part.dtype, length, element_shape=part.shape[1:]
-        ).unstack(part),
-        inputs,
-    )
-
     def at(t: Any) -> Any:
-        return tf.nest.map_structure(lambda array: array.read(t), series)
+        return tf.nest.map_structure(lambda part: part[t], inputs)
 
     # The first step outside of the loop tells the outputs' shapes.
     state, outputs = step(state, at(0))
@@ -59,21 +51,10 @@ def unroll(
 
 
 def reset_rows(state: Any, is_first: tf.Tensor) -> Any:
-    """Returns a nest of [B, ...] with zeros in the rows where `is_first` [B] bool is set; where none is, as it came."""
-    flat = tf.nest.flatten(state)
-    is_any = tf.reduce_any(is_first)
+    """Returns a nest of [B, ...] with zeros in the rows where `is_first` [B] bool is set."""
 
-    def zero(part: tf.Tensor) -> tf.Tensor:
-        flag = tf.reshape(is_first, [-1] + [1] * (part.shape.rank - 1))
+    def reset(part: tf.Tensor) -> tf.Tensor:
+        flag = is_first[(..., *[tf.newaxis] * (part.shape.rank - 1))]
         return tf.where(flag, tf.zeros([], part.dtype), part)
 
-    # Large states are not copied at each step of an episode, nor are their gradients.
-    @tf.custom_gradient
-    def reset(*parts: tf.Tensor) -> tuple[list[tf.Tensor], Callable]:
-        after = tf.cond(is_any, lambda: [*map(zero, parts)], lambda: [*parts])
-        return after, lambda *slopes: reset(*slopes)
-
-    floats = [i for i, part in enumerate(flat) if part.dtype.is_floating]
-    after = {i: zero(part) for i, part in enumerate(flat) if i not in floats}
-    after |= zip(floats, reset(*(flat[i] for i in floats)), strict=True)
-    return tf.nest.pack_sequence_as(state, [after[i] for i in range(len(flat))])
+    return tf.nest.map_structure(reset, state)
