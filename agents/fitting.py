@@ -54,6 +54,7 @@ class FitConfig:
 FREE_TO_CHANGE = {
     "data_dir",
     "eval_every",
+    "eval_samples",
     "log_every",
     "logdir",
     "minutes",
@@ -331,5 +332,6 @@ def _refuse_other(path: pathlib.Path, settings: Fit) -> None:
     now = _identity(settings)
     now = {"model": settings.model} | now["run"] | now["config"]
     logdir.refuse_other(path, there, now, FREE_TO_CHANGE)
-    if settings.run.updates > saved["run"]["updates"]:
+    before, run = saved["run"], settings.run
+    if run.updates > before["updates"] or run.eval_samples != before["eval_samples"]:
         (path / "results.json").unlink(missing_ok=True)

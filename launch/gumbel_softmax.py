@@ -20,7 +20,7 @@ from agents.gumbel_softmax.config import (
     PRESETS,
     GumbelSoftmaxConfig,
 )
-from launch import app, gumbel_table, jobs, tensorflow_log
+from launch import app, gumbel_plan, gumbel_table, jobs, tensorflow_log
 
 _PRESET = flags.DEFINE_string(
     "preset", "small", f"One of {', '.join(PRESETS)}; 'a,b' lays b over a."
@@ -34,7 +34,7 @@ _TABLE = flags.DEFINE_bool(
 _COLUMNS = flags.DEFINE_list(
     "columns", [*PAPER, *NEWER], "With --table: the estimators."
 )
-_ROWS = flags.DEFINE_list("rows", list(gumbel_table.ROWS), "With --table: the models.")
+_ROWS = flags.DEFINE_list("rows", list(gumbel_plan.ROWS), "With --table: the models.")
 _RATES = flags.DEFINE_list(
     "rates", ["3e-4", "1e-3", "3e-3"], "With --table: learning rates to choose from."
 )
@@ -92,8 +92,10 @@ def table() -> None:
     datasets.binarized_mnist(values.data_dir)  # missing data is told at once
     overlaid = config_lib.overlay(PRESETS, _PRESET.value)
     passed = ("data_dir", "batch_size", "eval_samples", "valid_samples")
-    plan = gumbel_table.Plan(
-        folder=pathlib.Path(values.logdir or _FOLDER),
+    folder = pathlib.Path(values.logdir or _FOLDER)
+    output = pathlib.Path(_OUTPUT.value) if _OUTPUT.value else folder
+    plan = gumbel_plan.Plan(
+        folder=folder,
         updates=values.updates if values["updates"].present else overlaid["updates"],
         screen_updates=_SCREEN.value,
         rates=tuple(float(rate) for rate in _RATES.value),
@@ -101,10 +103,10 @@ def table() -> None:
         rows=tuple(_ROWS.value),
         headline=tuple(_HEADLINE.value),
         seeds=tuple(int(seed) for seed in _SEEDS.value),
-        flags=tuple(f"--{k}={values[k].value}" for k in passed if values[k].present)
-        + (f"--preset={_PRESET.value}",),
+        preset=_PRESET.value,
+        flags=tuple(f"--{k}={values[k].value}" for k in passed if values[k].present),
+        record=gumbel_plan.read_record(output),
     )
-    output = pathlib.Path(_OUTPUT.value) if _OUTPUT.value else plan.folder
     gumbel_table.train(plan, output, _WORKERS.value or len(jobs.usable_cores()))
 
 

@@ -7,6 +7,7 @@ import os
 import pathlib
 import queue
 import shlex
+import shutil
 import subprocess
 import sys
 import threading
@@ -41,12 +42,14 @@ class Job(NamedTuple):
         arguments: Of this Python, as ['-m', 'launch.x', '--seed=1'].
         folder: Takes log.txt, what it prints.
         weight: Its expected share of the work, in any unit; tells the time left.
+        begun: A run's folder that it goes on from: copied before it first starts, without its results.
     """
 
     name: str
     arguments: tuple[str, ...]
     folder: pathlib.Path
     weight: float
+    begun: pathlib.Path | None = None
 
 
 def run(
@@ -137,7 +140,7 @@ class _Runner:
 
     def _execute(self, job: Job) -> int:
         core = self._cores.get()
-        job.folder.mkdir(parents=True, exist_ok=True)
+        _prepare(job)
         command = [sys.executable, *job.arguments]
         try:
             with open(job.folder / "log.txt", "a") as log:
@@ -182,6 +185,17 @@ class _Runner:
             total=len(done) + len(left),
             left=f"{text}  {names}",
         )
+
+
+def _prepare(job: Job) -> None:
+    """Makes the job's folder."""
+    if job.begun and job.begun.exists() and not job.folder.exists():
+        draft = job.folder.with_name(f".{job.folder.name}")
+        shutil.rmtree(draft, ignore_errors=True)
+        leave = shutil.ignore_patterns("results.json", "log.txt", "lock")
+        shutil.copytree(job.begun, draft, ignore=leave)
+        draft.rename(job.folder)
+    job.folder.mkdir(parents=True, exist_ok=True)
 
 
 def usable_cores() -> list[int]:

@@ -134,6 +134,13 @@ def test_a_finished_run_does_nothing_until_it_is_lengthened(logdir):
     assert json.loads((logdir / "results.json").read_text())["updates"] == 400
 
 
+def test_a_finished_run_is_evaluated_anew_with_another_number_of_samples(logdir):
+    fitting.fit(settings(logdir), DATA, Counter)
+    model = fitting.fit(settings(logdir, eval_samples=7), DATA, Counter)
+    results = json.loads((logdir / "results.json").read_text())
+    assert model.calls == [] and results["samples"] == results["test_nll_1"] == 7
+
+
 def test_minutes_end_a_run_after_a_save(logdir):
     fitting.fit(settings(logdir, minutes=1e-9), DATA, Counter)
     assert Checkpoints(logdir / "checkpoints").steps() == [0]

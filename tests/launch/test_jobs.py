@@ -41,6 +41,25 @@ def test_jobs_that_appear_after_others_are_run_too_and_failures_only_once(tmp_pa
     assert log[0].startswith("$ ") and log[1] == "hello"
 
 
+def test_a_job_begins_with_a_copy_of_what_it_goes_on_from_but_without_its_results(
+    tmp_path,
+):
+    old = tmp_path / "old"
+    (old / "checkpoints").mkdir(parents=True)
+    for name in ("checkpoints/1", "results.json", "log.txt", "lock", "metrics.jsonl"):
+        (old / name).write_text("old")
+    todo = [job(tmp_path, "new", "")._replace(begun=old)]
+    jobs.run(lambda: todo, 1, lambda job, rc: todo.clear(), quiet())
+    found = {p.name for p in (tmp_path / "new").rglob("*") if p.is_file()}
+    assert found == {"1", "metrics.jsonl", "log.txt"}
+    assert "old" not in (tmp_path / "new/log.txt").read_text()
+    # A folder that is there is left as it is.
+    (tmp_path / "new/metrics.jsonl").write_text("new")
+    todo = [job(tmp_path, "new", "")._replace(begun=old)]
+    jobs.run(lambda: todo, 1, lambda job, rc: todo.clear(), quiet())
+    assert (tmp_path / "new/metrics.jsonl").read_text() == "new"
+
+
 def test_every_process_has_one_core_and_one_thread(tmp_path):
     code = "import os; print(os.sched_getaffinity(0), os.environ['TF_NUM_INTRAOP_THREADS'])"
     left = [
