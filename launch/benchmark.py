@@ -1,4 +1,4 @@
-"""Measures speed and memory: `python -m launch.benchmark --suite=dreamerv2|estimators|serving [--json=FILE]`.
+"""Measures speed and memory: `python -m launch.benchmark --suite=dreamerv2|estimators|merlin|serving [--json=FILE]`.
 
 Each case runs in a process of its own, so that its peak memory is its own. On a machine that others use, quote CPU
 seconds and ratios from one run, not wall time.
@@ -22,6 +22,7 @@ from launch import (
     app,
     benchmark_dreamerv2,
     benchmark_estimators,
+    benchmark_merlin,
     benchmark_serving,
     tensorflow_log,
 )
@@ -29,6 +30,7 @@ from launch import (
 SUITES = {
     "dreamerv2": benchmark_dreamerv2.CASES,
     "estimators": benchmark_estimators.CASES,
+    "merlin": benchmark_merlin.CASES,
     "serving": benchmark_serving.CASES,
 }
 _ENVIRONMENTS = {"estimators": benchmark_estimators.ENVIRONMENT}

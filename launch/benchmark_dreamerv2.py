@@ -4,9 +4,6 @@ References: the authors' implementation (TensorFlow 2.15, always float32) on two
 matrix product ran at about 110 GFLOP per CPU second; the case `machine` says what this machine does.
 """
 
-import functools
-import resource
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -15,26 +12,9 @@ from typing import Any
 import gymnasium
 import numpy as np
 
+from launch.measures import Row, machine_case, measured, peak_bytes, times
+
 ACTIONS = 18
-Row = dict[str, Any]
-
-
-def machine_case(repeats: int) -> list[Row]:
-    """Matrix products as large as the world model's."""
-    import tensorflow as tf
-
-    rows = []
-    for name in ("float32", "bfloat16"):
-        left = tf.ones((12_000, 1624), name)
-        right = tf.ones((1624, 400), name)
-        product = tf.function(tf.matmul)
-        cpu, _ = _times(functools.partial(_product, product, left, right), repeats)
-        gflop = 2 * 12_000 * 1624 * 400 / 1e9
-        reference = 110.0 if name == "float32" else 536.0
-        rows.append(
-            _row(f"matmul/{name}", gflop / cpu, "GFLOP/CPU s", "higher", reference)
-        )
-    return rows
 
 
 def update_case(preset: str, precision: str) -> Callable[[int], list[Row]]:
@@ -48,17 +28,25 @@ def update_case(preset: str, precision: str) -> Callable[[int], list[Row]]:
         batch = _batch(agent.config.batch_length, agent.config.batch_size)
         float(agent.update(batch)["loss"])
         first = time.perf_counter() - start
-        cpu, wall = _times(lambda: float(agent.update(batch)["loss"]), repeats)
+        cpu, wall = times(lambda: float(agent.update(batch)["loss"]), repeats)
         # Differs from the reference's first figure: it needs two traces, 27.6 + 17.4 s.
         references = _REFERENCES[preset]
         name = f"{preset}/{precision}"
-        peak = _peak_bytes() / 1e9
+        peak = peak_bytes() / 1e9
         return [
-            _row(f"{name}/update_cpu", cpu, "CPU s", "lower", references.get("cpu")),
-            _row(f"{name}/update_wall", wall, "s", "lower", references.get("wall")),
-            _row(f"{name}/first_update", first, "s", "lower", references.get("first")),
-            _row(f"{name}/peak_memory", peak, "GB", "lower", references.get("peak")),
-            _row(f"{name}/act", _act_ms(agent), "ms", "lower", references.get("act")),
+            measured(
+                f"{name}/update_cpu", cpu, "CPU s", "lower", references.get("cpu")
+            ),
+            measured(f"{name}/update_wall", wall, "s", "lower", references.get("wall")),
+            measured(
+                f"{name}/first_update", first, "s", "lower", references.get("first")
+            ),
+            measured(
+                f"{name}/peak_memory", peak, "GB", "lower", references.get("peak")
+            ),
+            measured(
+                f"{name}/act", _act_ms(agent), "ms", "lower", references.get("act")
+            ),
         ]
 
     return case
@@ -97,9 +85,9 @@ def loop_case(_: int) -> list[Row]:
             agent.close()
         made.close()
         rows += [
-            _row(f"pong_{number}/emulator", alone, "steps/s", "higher", None),
-            _row(f"pong_{number}/loop", loop, "steps/s", "higher", None),
-            _row(f"pong_{number}/loop_share", loop / alone, "", "higher", None),
+            measured(f"pong_{number}/emulator", alone, "steps/s", "higher", None),
+            measured(f"pong_{number}/loop", loop, "steps/s", "higher", None),
+            measured(f"pong_{number}/loop_share", loop / alone, "", "higher", None),
         ]
     return rows
 
@@ -125,17 +113,17 @@ def replay_case(_: int) -> list[Row]:
             }
             row["is_first"][:] = i % 900 == 0
             replay.add(row)
-        before = _peak_bytes()
+        before = peak_bytes()
         start, number = time.perf_counter(), 300
         for i in range(number):
             replay.sample((0, i), 16)
         rate = number / (time.perf_counter() - start)
-        grown = (_peak_bytes() - before) / 1e6
+        grown = (peak_bytes() - before) / 1e6
         full = replay.bytes_at_capacity / 1e9
     return [
-        _row("replay/batches", rate, "batches/s", "higher", None),
-        _row("replay/memory_grown_by_sampling", grown, "MB", "lower", None),
-        _row("replay/disk_of_2M_steps", full, "GB", "lower", None),
+        measured("replay/batches", rate, "batches/s", "higher", None),
+        measured("replay/memory_grown_by_sampling", grown, "MB", "lower", None),
+        measured("replay/disk_of_2M_steps", full, "GB", "lower", None),
     ]
 
 
@@ -155,18 +143,6 @@ CASES: dict[str, Callable[[int], list[Row]]] = {
     "loop": loop_case,
     "replay": replay_case,
 }
-
-
-def _row(
-    name: str, value: float, unit: str, better: str, reference: float | None
-) -> Row:
-    return {
-        "name": name,
-        "value": value,
-        "unit": unit,
-        "better": better,
-        "reference": reference,
-    }
 
 
 def _spaces() -> Any:
@@ -209,26 +185,3 @@ def _act_ms(agent: Any, repeats: int = 200) -> float:
         _, state = agent.act(step, state)
         times.append(time.perf_counter() - start)
     return float(np.median(times[20:])) * 1e3
-
-
-def _product(product: Callable, left: Any, right: Any) -> Any:
-    return product(left, right).numpy().shape
-
-
-def _times(function: Callable[[], Any], repeats: int) -> tuple[float, float]:
-    """Returns the median CPU and wall seconds of a call, two warm-up calls apart."""
-    for _ in range(2):
-        function()
-    cpu, wall = [], []
-    for _ in range(repeats):
-        cpu_start, start = time.process_time(), time.perf_counter()
-        function()
-        cpu.append(time.process_time() - cpu_start)
-        wall.append(time.perf_counter() - start)
-    return float(np.median(cpu)), float(np.median(wall))
-
-
-def _peak_bytes() -> int:
-    """Returns the process's peak resident memory; Linux counts in KiB, macOS in bytes."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024

@@ -9,14 +9,12 @@ project, in CPU seconds of one thread, on a machine that other work kept busy; t
 
 import time
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
 from agents.gumbel_softmax.config import ESTIMATORS, LATENTS, TASKS
-from launch.benchmark_dreamerv2 import machine_case
+from launch.measures import Row, machine_case, measured
 
-Row = dict[str, Any]
 _REFERENCES = {
     "sbn/bernoulli": 375.0,
     "sbn/categorical": 304.0,
@@ -48,13 +46,13 @@ def model_case(task: str, latent: str, estimator: str) -> Callable[[int], list[R
         name = f"{task}/{latent}"
         ours = estimator == "gumbel_softmax"
         return [
-            {
-                "name": f"{name}/{estimator}",
-                "value": _STEPS / float(np.median(seconds)),
-                "unit": "steps/CPU s",
-                "better": "higher",
-                "reference": _REFERENCES[name] if ours else None,
-            }
+            measured(
+                f"{name}/{estimator}",
+                _STEPS / float(np.median(seconds)),
+                "steps/CPU s",
+                "higher",
+                _REFERENCES[name] if ours else None,
+            )
         ]
 
     return case

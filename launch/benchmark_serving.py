@@ -21,9 +21,8 @@ from typing import Any
 import numpy as np
 
 from envs.api import Spaces
-from launch.benchmark_dreamerv2 import machine_case
+from launch.measures import Row, machine_case, measured
 
-Row = dict[str, Any]
 Arrays = dict[str, np.ndarray]
 BATCHES = (1, 8, 32)
 PRESETS = ("minatar", "atari_small")
@@ -67,7 +66,7 @@ def _measure(preset: str, folder: str, calls: int) -> Iterator[Row]:
 
     start = time.perf_counter()
     loaded = tf.saved_model.load(folder)
-    yield _row(f"{preset}/load", time.perf_counter() - start, "s")
+    yield measured(f"{preset}/load", time.perf_counter() - start, "s")
     policy, initial = loaded.signatures["sample"], loaded.signatures["initial_state"]
 
     def act(inputs: Arrays) -> Arrays:
@@ -85,14 +84,14 @@ def _measure(preset: str, folder: str, calls: int) -> Iterator[Row]:
             reply = act(fed)
             if batch == BATCHES[0]:
                 first = (time.perf_counter() - start) * 1e3
-                yield _row(f"{preset}/first_call", first, "ms")
+                yield measured(f"{preset}/first_call", first, "ms")
             fed |= {key: value for key, value in reply.items() if key in fed}
             name = f"{preset}/batch_{batch}"
             yield from _timed(f"{name}/in_process", partial(act, fed), calls)
             yield from _timed(f"{name}/rest", partial(client.act, fed), calls)
             yield _timed(f"{name}/json", partial(_json, fed, reply), calls)[0]
-            yield _row(f"{name}/request", len(_body(fed)) / 1e3, "kB")
-            yield _row(f"{name}/reply", len(_reply(reply)) / 1e3, "kB")
+            yield measured(f"{name}/request", len(_body(fed)) / 1e3, "kB")
+            yield measured(f"{name}/reply", len(_reply(reply)) / 1e3, "kB")
 
 
 def _inputs(policy: Any, batch: int) -> Arrays:
@@ -154,16 +153,6 @@ def _timed(name: str, function: Callable[[], Any], calls: int) -> list[Row]:
         cpu.append((time.process_time() - cpu_start) / _CALLS)
         wall.append((time.perf_counter() - start) / _CALLS)
     return [
-        _row(f"{name}_cpu", float(np.median(cpu)) * 1e3, "CPU ms"),
-        _row(f"{name}_wall", float(np.median(wall)) * 1e3, "ms"),
+        measured(f"{name}_cpu", float(np.median(cpu)) * 1e3, "CPU ms"),
+        measured(f"{name}_wall", float(np.median(wall)) * 1e3, "ms"),
     ]
-
-
-def _row(name: str, value: float, unit: str) -> Row:
-    return {
-        "name": name,
-        "value": value,
-        "unit": unit,
-        "better": "lower",
-        "reference": None,
-    }

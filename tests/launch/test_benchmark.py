@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from agents.gumbel_softmax.config import ESTIMATORS
-from launch import benchmark_estimators, benchmark_serving
+from launch import benchmark_estimators, benchmark_merlin, benchmark_serving
 
 KEYS = {"suite", "machine", "name", "value", "unit", "better", "reference"}
 MODELS = ("sbn/bernoulli", "sbn/categorical", "vae/bernoulli", "vae/categorical")
@@ -77,6 +77,23 @@ def test_the_serving_suite_measures_every_batch_size_with_and_without_json():
     assert found.keys() == names | {"minatar/load", "minatar/first_call"}
     sizes = [found[f"minatar/batch_{b}/request"]["value"] for b in (1, 32)]
     assert 20 < sizes[1] / sizes[0] < 32
+
+
+def test_the_merlin_suite_measures_training_updates_acts_and_the_memorys_share():
+    found = {
+        row["name"].removeprefix("memory_length/"): row["value"]
+        for row in benchmark_merlin.task_case("memory_length")(1)
+    }
+    assert found["train_cpu"] > 0 and found["peak_memory"] > 0
+    assert found["memory_share"] < 1
+    wanted = {"train", "train_cpu", "memory_share", "peak_memory"}
+    wanted |= {
+        f"{part}_{kind}" for part in ("update", "act") for kind in ("cpu", "wall")
+    }
+    assert found.keys() == wanted
+    assert set(benchmark_merlin.CASES) == {"machine", "paper"} | {
+        f"task/{name}" for name in ("memory_length", "memory_game", "minigrid_memory")
+    }
 
 
 def test_a_case_that_does_not_exist_is_an_error_that_names_those_that_do(repository):

@@ -9,9 +9,10 @@ import envs
 
 @pytest.mark.soak
 @pytest.mark.timeout(3600)
-def test_a_hundred_thousand_acts_grow_no_memory_and_trace_once():
+@pytest.mark.parametrize("name", ["dreamerv2", "merlin"])
+def test_a_hundred_thousand_acts_grow_no_memory_and_trace_once(name):
     games = envs.make("zoo:Catch-v0", num_envs=2)
-    agent = agents.make("dreamerv2", games.spaces, "debug")
+    agent = agents.make(name, games.spaces, "debug")
     step, state = games.reset(seed=0), agent.initial_state(2)
     for i in range(100_000):
         action, state = agent.act(step, state)
