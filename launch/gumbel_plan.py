@@ -36,8 +36,8 @@ class Plan:
     """How the table is trained.
 
     Of each cell, learning rates are tried with few updates, from the largest down, until one is worse than the one
-    above it; the best goes on to all updates. Cells of the paper come first, then the newer estimators, then further
-    seeds of the headline.
+    above it; the best goes on to all updates. Cells of the paper come first, further seeds of the headline next, the
+    newer estimators last, one after another.
 
     Attributes:
         folder: Where the runs lie.
@@ -71,16 +71,15 @@ class Plan:
     def cells(self) -> Iterator[Cell]:
         """Yields the cells, the paper's columns first."""
         for block in (PAPER, NEWER):
-            for row in self.rows:
-                for estimator in self.estimators:
-                    if estimator in block:
-                        yield Cell(row, estimator)
+            yield from self._block(block)
 
     def jobs(self) -> list[Job]:
         """Returns the runs that can be started now, the most urgent first."""
-        cells = list(self.cells())
-        first = [job for cell in cells for job in self._choosing(cell)]
-        return first + [job for cell in cells for job in self._repeating(cell)]
+        found: list[Job] = []
+        for block in (PAPER, NEWER):
+            for stage in (self._choosing, self._repeating):
+                found += [job for cell in self._block(block) for job in stage(cell)]
+        return found
 
     def best(self, cell: Cell) -> Setting | None:
         """Returns the setting of least validation loss; None before all are there."""
@@ -116,6 +115,12 @@ class Plan:
                 origin = {key: origin.get(key, "") for key in ("command", "commit")}
                 found[self._name(path)] = {**results, **origin}
         return dict(sorted(found.items()))
+
+    def _block(self, block: tuple[str, ...]) -> Iterator[Cell]:
+        for estimator in block:
+            if estimator in self.estimators:
+                for row in self.rows:
+                    yield Cell(row, estimator)
 
     def _choosing(self, cell: Cell) -> Iterable[Job]:
         if pending := self._to_screen(cell):

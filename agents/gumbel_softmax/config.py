@@ -22,7 +22,7 @@ PAPER = (
     "gumbel_softmax",
     "st_gumbel_softmax",
 )
-NEWER = ("nvil", "rloo", "gumbel_rao", "reinmax", "rebar", "relax", "arm", "disarm")
+NEWER = ("nvil", "rloo", "reinmax", "disarm", "gumbel_rao", "arm", "rebar", "relax")
 ESTIMATORS = PAPER + NEWER
 
 
