@@ -49,6 +49,8 @@ _HOME = {
     "rloo": "score",
     "score_function": "score",
     "vimco": "score",
+    "VTrace": "off_policy",
+    "vtrace": "off_policy",
 }
 _MODULES = ("exact", "toys")  # public as a whole: estimators.exact.quality(…)
 __all__ = sorted([*_HOME, *_MODULES])

@@ -41,7 +41,7 @@ def lambda_return(
     )
     next_value = tf.concat([value[1:], bootstrap[None]], 0)
     target = reward + discount * (1 - lam) * next_value
-    return _discounted_sum(target, lam * discount, bootstrap)
+    return discounted_sum(target, lam * discount, bootstrap)
 
 
 def gae(
@@ -86,10 +86,10 @@ def gae(
     )
     next_value = tf.concat([value[1:], bootstrap[None]], 0)
     delta = mask * (reward + discount * next_value - value)
-    return _discounted_sum(delta, mask * lam * discount, tf.zeros_like(bootstrap))
+    return discounted_sum(delta, mask * lam * discount, tf.zeros_like(bootstrap))
 
 
-def _discounted_sum(target: tf.Tensor, decay: tf.Tensor, last: tf.Tensor) -> tf.Tensor:
+def discounted_sum(target: tf.Tensor, decay: tf.Tensor, last: tf.Tensor) -> tf.Tensor:
     """V_t = target_t + decay_t V_{t+1}; unrolled where T is known, else a loop."""
     if target.shape[0] is None:
         return tf.scan(
