@@ -26,7 +26,7 @@ def replace_gradient(
     return tf.identity(value), lambda upstream: (tf.zeros_like(upstream), upstream)
 
 
-def scale_gradient(tensor: tf.Tensor, scale: float) -> tf.Tensor:
+def scale_gradient(tensor: tf.Tensor, scale: float | tf.Tensor) -> tf.Tensor:
     """Returns `tensor` [...] itself; backward, its gradient is multiplied by `scale`."""
 
     @tf.custom_gradient

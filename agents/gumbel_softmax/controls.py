@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from agents.gumbel_softmax.config import GumbelSoftmaxConfig
-from estimators import Moments
+from estimators import Moments, scale_gradient
 from estimators.latents import Latent
 
 _UNITS = 100  # of the hidden layer of baselines and control variates
@@ -107,6 +107,15 @@ class Controls:
         if name in ("rebar", "relax"):
             return self._control(cost)
         return {}
+
+    def match(self, logits: tf.Tensor) -> tf.Tensor:
+        """Returns logits whose gradient is divided by what the estimator divides its own by.
+
+        For the part of the objective that needs no estimate: else the KL would outweigh what is normalised.
+        """
+        if self._config.estimator in ("score_function", "nvil"):
+            return scale_gradient(logits, 1 / self.moments().scale())
+        return logits
 
     def update(self, cost: tf.Tensor, baseline: tf.Tensor | float) -> None:
         """Takes the costs [B] of a batch into the running moments, less the baseline."""

@@ -206,7 +206,7 @@ class GumbelSoftmaxModel(Model):
         baseline = options["baseline"] if self.config.estimator == "nvil" else 0.0
         sampled.append(Sampled(layer, made, baseline))
         analytic = nets.depth == 1 and not in_sample
-        kl = nets.kl(logits) if analytic else tf.zeros_like(made.cost)
+        kl = nets.kl(controls.match(logits)) if analytic else tf.zeros_like(made.cost)
         return made.surrogate, kl
 
     @tf.function(

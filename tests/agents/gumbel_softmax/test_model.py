@@ -172,6 +172,36 @@ def test_saved_state_goes_on_bit_for_bit():
         np.testing.assert_array_equal(variable, resumed.variables()[name], name)
 
 
+@pytest.mark.parametrize("estimator", ["score_function", "nvil"])
+def test_normalising_the_signal_divides_the_kl_alike_so_the_encoder_keeps_its_direction(
+    estimator,
+):
+    model = make("vae", "bernoulli", estimator)
+    logits = tf.random.stateless_normal([40, 2], [1, 2])
+    x = tf.cast(IMAGES, tf.float32)
+
+    def gradients():
+        """Of the encoder's logits and of the prior, by the sampled and by the closed part."""
+        model.nets.logits = lambda layer, inputs: logits
+        with tf.GradientTape(persistent=True) as tape:
+            tape.watch(logits)
+            given, shown = model.nets.split(x)
+            knobs = (tf.constant(1.0), tf.constant(1.0))
+            surprise, kl = model._expected(0, given, shown, [3, 4], knobs, [])
+        prior = model.nets.prior.value
+        return *(tape.gradient(part, logits) for part in (surprise, kl)), tape.gradient(
+            kl, prior
+        )
+
+    before = gradients()
+    moments = model.controls[0]._moments
+    moments["variance"].assign(16.0)
+    after = gradients()
+    for was, now in zip(before[:2], after[:2], strict=True):
+        np.testing.assert_allclose(now, was / 4, rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(after[2], before[2], rtol=1e-6)
+
+
 def test_the_running_moments_are_those_of_the_costs():
     model = make("sbn", "bernoulli", "score_function")
     assert model.updates_on(IMAGES[None])["loss"] == pytest.approx(
