@@ -19,12 +19,15 @@ class Estimate(NamedTuple):
         surrogate: [*B] float32, in value the cost; its gradient with respect to the logits is the estimate, and with
             respect to what else the cost depends on that of the cost.
         control_loss: [*B] float32, what trains the parameters of the baseline or control variate; None without any.
+        signal: [*B] float32, the cost less its baseline, whose running moments centre and scale an estimator that takes a
+            scale; None for those that take none.
     """
 
     sample: tf.Tensor
     cost: tf.Tensor
     surrogate: tf.Tensor
     control_loss: tf.Tensor | None = None
+    signal: tf.Tensor | None = None
 
 
 def evaluate(cost: Cost, z: tf.Tensor, latent: Latent) -> tf.Tensor:

@@ -42,9 +42,10 @@ def score_function(
     kind, logits = latents.prepare(logits, latent)
     z = kind.sample(logits, kind.noise(tf.shape(logits), seed))
     f = evaluate(cost, z, kind)
-    signal = (tf.stop_gradient(f) - baseline) / scale
-    gradient = kind.spread(signal) * (z - kind.mean(logits))
-    return Estimate(z, tf.stop_gradient(f), attach_gradient(f, logits, gradient))
+    fixed = tf.stop_gradient(f)
+    signal = kind.spread((fixed - baseline) / scale)
+    gradient = signal * (z - kind.mean(logits))
+    return Estimate(z, fixed, attach_gradient(f, logits, gradient), signal=fixed)
 
 
 def nvil(
@@ -67,7 +68,7 @@ def nvil(
         seed: [2] integers.
         latent: 'categorical' or 'bernoulli'.
         baseline: [*B], b(x), the output of a network; gets a gradient from `control_loss` only.
-        moments: Of f - b(x) up to now; afterwards call `moments.update(estimate.cost - baseline)`.
+        moments: Of f - b(x) up to now; afterwards call `moments.update(estimate.signal)`.
 
     Returns:
         The estimate; its `control_loss` (f(z) - c - b(x))^2 trains the network of the baseline.
@@ -75,16 +76,17 @@ def nvil(
     References:
         Mnih and Gregor 2014 (arXiv 1402.0030), Algorithm 1.
     """
+    fixed = tf.stop_gradient(baseline)
     made = score_function(
         logits,
         cost,
         seed,
         latent,
-        baseline=tf.stop_gradient(baseline) + moments.mean,
+        baseline=fixed + moments.mean,
         scale=moments.scale(),
     )
     error = made.cost - moments.mean - baseline
-    return made._replace(control_loss=tf.square(error))
+    return made._replace(control_loss=tf.square(error), signal=made.cost - fixed)
 
 
 def rloo(
@@ -202,7 +204,8 @@ def muprop(
     f = evaluate(cost, z, kind)
     rest = f - at_mean - kind.sum(slope * (z - p))
     gradient = kind.spread(rest / scale) * (z - p) + kind.pull_back(p, slope)
-    return Estimate(z, tf.stop_gradient(f), attach_gradient(f, logits, gradient))
+    fixed = tf.stop_gradient(f)
+    return Estimate(z, fixed, attach_gradient(f, logits, gradient), signal=fixed)
 
 
 def _several(

@@ -19,14 +19,14 @@ class Controls:
     """The options of the config's estimator for one stochastic layer.
 
     score_function, nvil    running mean as baseline, signal over max(1, running deviation)
-    muprop                  signal over max(1, running deviation of the cost)
+    muprop                  the remainder of the expansion over max(1, running deviation of the cost)
     nvil                    a baseline network of the layer's input as well
     rebar, relax            a weight and a temperature, learned; relax adds a network of the perturbed logits
 
     Open: the paper asks for variance normalisation of score_function, darn and muprop, and leaves the centring of the
     first open; MuProp's authors, from whom its number is, centre. The signal of darn is the cost's slope times a half, per
-    latent, of which the deviation is below 1: it stays as it is. Over the deviation of the cost it would learn
-    twenty times more slowly.
+    latent, with a deviation below 1, so it stays as it is: over the deviation of the cost, ten to thirty nats, it would
+    learn far more slowly.
 
     Args:
         config: The settings.
@@ -117,11 +117,12 @@ class Controls:
             return scale_gradient(logits, 1 / self.moments().scale())
         return logits
 
-    def update(self, cost: tf.Tensor, baseline: tf.Tensor | float) -> None:
-        """Takes the costs [B] of a batch into the running moments, less the baseline."""
+    def update(self, signal: tf.Tensor | None) -> None:
+        """Takes the signals [B] of a batch into the running moments, of those estimators that have them."""
         if not self._moments:
             return
-        after = self.moments().update(cost - baseline)
+        assert signal is not None
+        after = self.moments().update(signal)
         for field, value in after._asdict().items():
             self._moments[field].assign(value)
 

@@ -20,11 +20,10 @@ CHUNK = 100  # images, and samples of each, evaluated at once
 
 
 class Sampled(NamedTuple):
-    """One layer's estimate in a pass through the nets, and the baseline that it had."""
+    """One layer's estimate in a pass through the nets."""
 
     layer: int
     estimate: Estimate
-    baseline: tf.Tensor | float
 
 
 class GumbelSoftmaxModel(Model):
@@ -170,7 +169,7 @@ class GumbelSoftmaxModel(Model):
             )
             self._adam.apply(gradients, self._controlled)
         for one in sampled:
-            self.controls[one.layer].update(one.estimate.cost, one.baseline)
+            self.controls[one.layer].update(one.estimate.signal)
         return tf.stack([loss, tf.reduce_mean(surprise), tf.reduce_mean(kl)])
 
     def _expected(
@@ -203,8 +202,7 @@ class GumbelSoftmaxModel(Model):
         made = estimators.estimate(
             self.config.estimator, logits, cost, seed, self.config.latent, **options
         )
-        baseline = options["baseline"] if self.config.estimator == "nvil" else 0.0
-        sampled.append(Sampled(layer, made, baseline))
+        sampled.append(Sampled(layer, made))
         analytic = nets.depth == 1 and not in_sample
         kl = nets.kl(controls.match(logits)) if analytic else tf.zeros_like(made.cost)
         return made.surrogate, kl

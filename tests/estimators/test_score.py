@@ -47,7 +47,7 @@ def test_a_running_mean_as_a_baseline_leaves_the_mean_and_lowers_the_variance():
             seed=(7, step),
             baseline=moments.mean,
         )
-        moments = moments.update(made.cost)
+        moments = moments.update(made.signal)
         variance.append(toys.total_variance(gradient))
         estimates.append(gradient)
     toys.assert_unbiased(np.concatenate(estimates), toy.truth("exp")[1])
@@ -118,7 +118,7 @@ def test_the_control_loss_of_nvil_trains_a_baseline_to_each_inputs_expected_cost
             toys.total_variance(tape.gradient(made.surrogate, rows).numpy())
         )
         weights.assign_sub(0.4 * tape.gradient(loss, weights))
-        moments = moments.update(made.cost - baseline)
+        moments = moments.update(made.signal)
     expected = toys.B.truth("quad")[0] + np.array([3.0, -2.0])
     np.testing.assert_allclose(weights + moments.mean, expected, atol=0.06)
     assert variances[-1] < 0.15 * variances[0]
