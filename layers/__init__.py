@@ -33,6 +33,8 @@ _HOME = {
     "SmallConvEncoder": "small_conv_encoder",
     "TanhNormalHead": "tanh_normal_head",
     "TransposedConv2D": "transposed_conv2d",
+    "TwoTimescaleLSTM": "two_timescale_lstm",
+    "TwoTimescaleState": "two_timescale_lstm",
     "TruncatedNormalHead": "truncated_normal_head",
     "UnitNormalHead": "unit_normal_head",
 }

@@ -8,7 +8,7 @@ from estimators import shapes
 from layers.unroll import reset_rows
 
 FORMS = ("a", "b", "c", "none")
-_EPSILON = 1e-12  # of squared norms: an empty row has cosine 0 with every key
+_EPSILON = 1e-4  # of squared norms: shorter keys and rows count less, an empty row not at all, and gradients are bounded
 
 
 class Memory(NamedTuple):
@@ -48,7 +48,8 @@ def read(
 
     w_i = softmax_j(beta_i cos(k_i, M[j])),  m_i = sum_j w_i[j] M[j]
 
-    An empty row has cosine 0 with every key, and thus a weight.
+    An empty row has cosine 0 with every key, and thus a weight. Rows and keys shorter than 0.01 count as if divided by
+    0.01, so that gradients stay bounded.
 
     Args:
         rows: [B, N, W], M.

@@ -12,8 +12,8 @@ import layers
 ACTIONS, EMBED = 3, 5
 RNN_INPUT = {4: ACTIONS + EMBED + 1 + 8, 0: ACTIONS + EMBED + 1 + 2}
 # The column of a cell's input that is 0 or 1, whether an episode begins.
-FIRST = {"RSSMCell": ACTIONS + EMBED, "MERLINMemoryCell": 6}
-STATES = {"LSTMState", "Memory", "RSSMState"}
+FIRST = {"RSSMCell": ACTIONS + EMBED, "MERLINMemoryCell": 6, "TwoTimescaleLSTM": 4}
+STATES = {"LSTMState", "Memory", "RSSMState", "TwoTimescaleState"}
 
 
 def rssm(**kwargs):
@@ -23,6 +23,11 @@ def rssm(**kwargs):
 
 def merlin(**kwargs):
     return layers.MERLINMemoryCell(2, 2, controller=4, heads=2, **kwargs)
+
+
+def two_timescale(**kwargs):
+    sizes = {"slots": 3, "width": 2, "heads": 2} | kwargs
+    return layers.TwoTimescaleLSTM(3, 2, period=1, slow_gradient=0.5, **sizes)
 
 
 # name -> (how it is made, shape of one input row, dtype under mixed_bfloat16)
@@ -131,6 +136,12 @@ CELLS = {
     ),
     "DeepLSTMCell": (lambda **k: layers.DeepLSTMCell(5, **k), (4,), "float32"),
     "DeepLSTMCell-two": (lambda **k: layers.DeepLSTMCell(5, 2, **k), (4,), "float32"),
+    "TwoTimescaleLSTM": (two_timescale, (7,), "float32"),
+    "TwoTimescaleLSTM-plain": (
+        lambda **k: two_timescale(slots=0, **k),
+        (7,),
+        "float32",
+    ),
     "MERLINMemoryCell": (merlin, (7,), "float32"),
     "MERLINMemoryCell-plain": (
         lambda **k: merlin(form="none", stop_write=True, **k),
