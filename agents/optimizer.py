@@ -1,4 +1,4 @@
-"""Adam with a global-norm clip and decoupled weight decay, which skips what is not finite."""
+"""Adam or RMSProp with a global-norm clip and decoupled weight decay, which skips what is not finite."""
 
 import keras
 import tensorflow as tf
@@ -8,18 +8,24 @@ class Optimizer:
     """One optimizer of one set of variables.
 
     A step, in this order: clip the gradients to a global norm, decay every variable by (1 - decay), which is
-    not multiplied by the learning rate, and apply Adam with epsilon added to sqrt(v) before bias correction.
+    not multiplied by the learning rate, and apply the rule:
+
+        adam      epsilon added to sqrt(v) before bias correction
+        rmsprop   v <- 0.99 v + 0.01 g^2,  w <- w - rate g / sqrt(v + epsilon)
+
     A loss or gradient that is not finite changes nothing.
 
     Args:
         variables: The variables it owns, biases and norms included.
-        learning_rate: Adam's step size.
-        epsilon: Adam's epsilon hat.
+        learning_rate: The step size.
+        epsilon: Of the rule.
         clip: Largest global norm of the gradients.
         decay: Share of each variable taken away per step.
+        rule: 'adam' or 'rmsprop'.
 
     References:
-        Hafner et al. 2021 (arXiv 2010.02193), table D.1; Kingma and Ba 2015, section 2 (epsilon hat).
+        Hafner et al. 2021 (arXiv 2010.02193), table D.1; Kingma and Ba 2015, section 2 (epsilon hat); Espeholt et al.
+        2018 (arXiv 1802.01561), appendix, RMSProp.
     """
 
     def __init__(
@@ -29,16 +35,25 @@ class Optimizer:
         epsilon: float = 1e-5,
         clip: float = 100.0,
         decay: float = 1e-6,
+        rule: str = "adam",
     ) -> None:
         self.variables = list(variables)
         self._clip, self._decay = clip, decay
-        self._adam = keras.optimizers.Adam(learning_rate, epsilon=epsilon)
-        self._adam.build(self.variables)
+        self._rule: keras.optimizers.Optimizer = (
+            keras.optimizers.RMSprop(learning_rate, rho=0.99, epsilon=epsilon)
+            if rule == "rmsprop"
+            else keras.optimizers.Adam(learning_rate, epsilon=epsilon)
+        )
+        self._rule.build(self.variables)
 
     @property
     def state(self) -> list[keras.Variable]:
         """The step count, moments and learning rate."""
-        return self._adam.variables
+        return self._rule.variables
+
+    def set_learning_rate(self, value: tf.Tensor) -> None:
+        """Assigns the step size of the next steps."""
+        self._rule.learning_rate.assign(value)
 
     def step(
         self, loss: tf.Tensor, gradients: list[tf.Tensor | None]
@@ -67,4 +82,4 @@ class Optimizer:
         clipped, _ = tf.clip_by_global_norm(gradients, self._clip, use_norm=norm)
         for variable in self.variables:
             variable.assign(variable * (1.0 - self._decay))
-        self._adam.apply(clipped, self.variables)
+        self._rule.apply(clipped, self.variables)

@@ -32,6 +32,7 @@ _HOME = {
     "kl_balance": "kl",
     "bernoulli_log_prob": "likelihood",
     "unit_normal_log_prob": "likelihood",
+    "masked_mean": "masked",
     "Moments": "moments",
     "gumbel_noise": "noise",
     "logistic_noise": "noise",

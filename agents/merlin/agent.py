@@ -15,16 +15,18 @@ from agents import precision, schedule
 from agents.api import Batch, Mode, Report, Spaces, State, Step
 from agents.compiled import CompiledAgent
 from agents.learner import Distribution, Policy
-from agents.merlin import losses, nets, report
+from agents.merlin import losses, report
 from agents.merlin import rows as rows_lib
 from agents.merlin.baseline import Baseline
 from agents.merlin.config import MERLINConfig
 from agents.merlin.predictor import Predictor
 from agents.merlin.rows import Rows
+from agents.named import flatten, unflatten
+from agents.observation_net import preprocess
 from agents.on_policy import OnPolicyAgent
 from agents.optimizer import Optimizer
 from agents.watching import Watched
-from estimators import gae, gumbel_noise
+from estimators import gae, gumbel_noise, masked_mean
 from layers.unroll import unroll
 
 
@@ -173,7 +175,7 @@ class MERLIN(CompiledAgent, OnPolicyAgent):
             return tf.one_hot(tf.argmax(logits, -1), self._classes)
 
         after, output, action = self.core.step(
-            self._unflatten(state),
+            unflatten(self.core.initial_state(1), state),
             self._embed(observation, state["action"], reward, is_first),
             is_first,
             self._noise(batch, seed),
@@ -192,7 +194,7 @@ class MERLIN(CompiledAgent, OnPolicyAgent):
         is_first: tf.Tensor,
     ) -> tf.Tensor:
         """e_t of observations [..., *shape] as they came."""
-        ready = {key: nets.preprocess(value) for key, value in observation.items()}
+        ready = {key: preprocess(value) for key, value in observation.items()}
         before = rows_lib.last_action(action, is_first, self._classes)
         return self.core.encoder(ready, before, reward)
 
@@ -251,8 +253,8 @@ class MERLIN(CompiledAgent, OnPolicyAgent):
             "policy_loss": policy_loss,
             "entropy": entropy,
             "entropy_scale": entropy_scale,
-            "value": losses.masked_mean(constant[:-1], mask),
-            "return_target": losses.masked_mean(target, mask),
+            "value": masked_mean(constant[:-1], mask),
+            "return_target": masked_mean(target, mask),
         }
         return loss, metrics
 
@@ -274,14 +276,8 @@ class MERLIN(CompiledAgent, OnPolicyAgent):
             )
             return state, output
 
-        before = self._unflatten(batch, "start/")
+        before = unflatten(self.core.initial_state(1), batch, "start/")
         return unroll(step, (embed, rows.is_first, noise, rows.action), before)
-
-    def _unflatten(self, fields: Mapping[str, tf.Tensor], prefix: str = "") -> Any:
-        """Inverts `flatten`."""
-        template = self.core.initial_state(1)
-        names = [prefix + name for name in flatten(template)]
-        return tf.nest.pack_sequence_as(template, [fields[name] for name in names])
 
     def modules(self) -> Mapping[str, keras.layers.Layer]:
         """Returns the core's nets by name."""
@@ -330,17 +326,6 @@ class MERLIN(CompiledAgent, OnPolicyAgent):
             for key, value in flatten(self.core.initial_state(1)).items()
         }
         return specs | start
-
-
-def flatten(state: Any, prefix: str = "") -> dict[str, tf.Tensor]:
-    """Returns the tensors of nested named tuples by their joined names, in the order of `tf.nest.flatten`."""
-    found: dict[str, tf.Tensor] = {}
-    for name, part in state._asdict().items():
-        if isinstance(part, tuple):
-            found |= flatten(part, f"{prefix}{name}_") if part else {}
-        else:
-            found[prefix + name] = part
-    return found
 
 
 def _trainable(modules: Mapping[str, keras.layers.Layer]) -> list[keras.Variable]:

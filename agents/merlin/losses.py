@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from estimators import shapes
+from estimators import masked_mean, shapes
 
 
 def return_loss(
@@ -67,8 +67,3 @@ def policy_loss(
     entropy = masked_mean(-tf.reduce_sum(tf.exp(log_pi) * log_pi, -1), mask)
     gain = masked_mean(tf.stop_gradient(advantage) * chosen, mask)
     return -gain - entropy_scale * entropy, entropy
-
-
-def masked_mean(x: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
-    """The mean of x where the mask is 1; 0 if it is nowhere. Both [T, B]."""
-    return tf.math.divide_no_nan(tf.reduce_sum(x * mask), tf.reduce_sum(mask))

@@ -11,16 +11,10 @@ import tensorflow as tf
 import layers
 from agents.api import Spaces
 from agents.merlin.config import MERLINConfig
+from agents.observation_net import ObservationNet, SmallImageEncoder
 
 LARGE_SIDE = 64  # images of this side take the residual nets
 SMALL_SIDE = 32  # those with both sides below this take convolutions of stride 1 and a dense decoder
-
-
-def preprocess(value: tf.Tensor) -> tf.Tensor:
-    """Returns float32: pixels (uint8) as x / 255, bits as 0 and 1, floats as they are."""
-    if value.dtype == tf.uint8:
-        return tf.cast(value, tf.float32) / 255.0
-    return tf.cast(value, tf.float32)
 
 
 def is_large(key: str, box: gymnasium.spaces.Box) -> bool:
@@ -36,7 +30,7 @@ def is_large(key: str, box: gymnasium.spaces.Box) -> bool:
     )
 
 
-class Encoder(keras.layers.Layer):
+class Encoder(ObservationNet):
     """e_t = enc(o_t): images and vectors through nets of their own; the last action and reward as they are.
 
     Call arguments:
@@ -52,40 +46,20 @@ class Encoder(keras.layers.Layer):
     """
 
     def __init__(self, spaces: Spaces, config: MERLINConfig, dtype: str) -> None:
-        super().__init__(dtype="float32", name="encoder")
-        self.images: dict[str, keras.layers.Layer] = {}
-        self.vectors: list[str] = []
-        for key, box in spaces.observation.items():
-            if len(box.shape) == 1:
-                self.vectors.append(key)
-            elif is_large(key, box):
-                self.images[key] = layers.ResidualEncoder(
+        def image_net(key: str, box: gymnasium.spaces.Box) -> keras.layers.Layer:
+            if is_large(key, box):
+                return layers.ResidualEncoder(
                     config.image_depth, config.image_units, dtype=dtype
                 )
-            else:
-                self.images[key] = SmallImageEncoder(
-                    config.image_depth, config.image_units, dtype
-                )
-        if self.vectors:
-            units = (config.vector_units,) * 2
-            self.vector_net = layers.MLP(units, "relu", dtype="float32")
+            return SmallImageEncoder(config.image_depth, config.image_units, dtype)
 
-    def build(self, input_shape: object = None) -> None:
-        """Does nothing: the parts are built by the first call."""
-        self.built = True
+        super().__init__(spaces, image_net, (config.vector_units,) * 2)
 
-    def call(
+    def call(  # type: ignore[override]
         self, observation: Mapping[str, tf.Tensor], action: tf.Tensor, reward: tf.Tensor
     ) -> tf.Tensor:
         """See the class."""
-        parts = [
-            tf.cast(net(observation[key]), tf.float32)
-            for key, net in self.images.items()
-        ]
-        if self.vectors:
-            vectors = tf.concat([observation[key] for key in self.vectors], -1)
-            parts.append(self.vector_net(vectors))
-        return tf.concat([*parts, action, reward[..., None]], -1)
+        return tf.concat([self.embed(observation), action, reward[..., None]], -1)
 
 
 class Decoded(NamedTuple):
@@ -225,20 +199,3 @@ _ALMOST_ONE = 1 - 1e-6  # log(1 - p) stays finite
 
 def _linear(units: int) -> keras.layers.Layer:
     return keras.layers.Dense(units, dtype="float32")
-
-
-class SmallImageEncoder(keras.layers.Layer):
-    """Convolutions of stride 1 and a dense layer of tanh units: [..., H, W, C] -> [..., units]."""
-
-    def __init__(self, depth: int, units: int, dtype: str) -> None:
-        super().__init__(dtype=dtype)
-        self.convs = layers.SmallConvEncoder(depth, activation="relu", dtype=dtype)
-        self.dense = keras.layers.Dense(units, "tanh", dtype=dtype)
-
-    def build(self, input_shape: object = None) -> None:
-        """Does nothing: the parts are built by the first call."""
-        self.built = True
-
-    def call(self, images: tf.Tensor) -> tf.Tensor:
-        """See the class."""
-        return self.dense(self.convs(images))

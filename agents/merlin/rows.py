@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from agents.merlin.nets import preprocess
+from agents.observation_net import preprocess
 
 
 class Rows(NamedTuple):

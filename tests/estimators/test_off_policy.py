@@ -35,11 +35,11 @@ def twin(
     ratio = np.exp(log_rho)
     rho, c = np.minimum(clip_rho, ratio), lam * np.minimum(clip_c, ratio)
     after = np.concatenate([value[1:], bootstrap[None]])
-    target = value.copy()
-    for b in range(B):
-        for s in range(T):
+    target, (steps, rows) = value.copy(), value.shape
+    for b in range(rows):
+        for s in range(steps):
             weight = 1.0
-            for t in range(s, T):
+            for t in range(s, steps):
                 if mask[t, b] == 0:
                     break
                 delta = rho[t, b] * (

@@ -63,6 +63,11 @@ FEED_FORWARD = {
         (6,),
         "float32",
     ),
+    "ImpalaEncoder": (
+        lambda **k: layers.ImpalaEncoder((2, 3), 4, **k),
+        (7, 6, 2),
+        "bfloat16",
+    ),
     "ResidualBlock": (
         lambda **k: layers.ResidualBlock(4, **k),
         (5, 4, 4),
@@ -104,6 +109,12 @@ FEED_FORWARD = {
         "float32",
     ),
     "BernoulliHead": (lambda **k: layers.BernoulliHead(**k), (4,), "float32"),
+    "FactoredHead": (lambda **k: layers.FactoredHead((3, 2), **k), (4,), "float32"),
+    "FactoredHead-hidden": (
+        lambda **k: layers.FactoredHead((3, 2), 5, **k),
+        (4,),
+        "float32",
+    ),
     "OneHotHead": (lambda **k: layers.OneHotHead(3, **k), (4,), "float32"),
     "TruncatedNormalHead": (
         lambda **k: layers.TruncatedNormalHead(2, 0.3, 0.2, **k),

@@ -1,3 +1,5 @@
+import itertools
+
 import keras
 import numpy as np
 import pytest
@@ -231,3 +233,40 @@ def test_distribution_samples_of_choices_are_straight_through():
     assert sorted(sample.numpy()) == [0, 0, 1]
     want = [-0.3424794, 0.1187373, 0.2237422]
     np.testing.assert_allclose(tape.gradient(loss, logits), want, atol=2e-7)
+
+
+def test_a_factored_head_is_the_outer_product_of_its_factors():
+    """The six factors of FTW: 540 joint actions, by enumeration."""
+    classes = (5, 3, 3, 3, 2, 2)
+    head = layers.FactoredHead(classes)
+    parameters = tf.random.stateless_normal([1, sum(classes)], [1, 2])
+    joint = np.array(list(itertools.product(*map(range, classes))))
+    values = head.encode(joint)
+    log_p = head.log_prob(parameters, values).numpy()
+    assert len(joint) == 540
+    np.testing.assert_allclose(np.exp(log_p).sum(), 1, rtol=1e-5)
+    entropy = -(np.exp(log_p) * log_p).sum()
+    np.testing.assert_allclose(head.entropy(parameters), [entropy], rtol=1e-5)
+    best = head.indices(head.mode(parameters))
+    np.testing.assert_array_equal(best[0], joint[log_p.argmax()])
+    np.testing.assert_array_equal(head.indices(values), joint)
+    distribution = head.distribution(parameters)
+    np.testing.assert_allclose(distribution.log_prob(values), log_p, rtol=1e-4)
+
+
+def test_a_factored_head_draws_each_factor_by_its_own_probabilities():
+    head = layers.FactoredHead((2, 3))
+    parameters = tf.constant([[1.0, 0.0, 0.5, -0.5, 0.0]])
+    draws = 20_000
+    noise = head.noise([draws], tf.constant([3, 4]))
+    found = head.sample(tf.repeat(parameters, draws, 0), noise)
+    wanted = np.concatenate([tf.nn.softmax(p)[0] for p in head.split(parameters)])
+    np.testing.assert_allclose(np.mean(found, 0), wanted, atol=0.015)
+    pairs = np.asarray(head.indices(found))
+    together = np.mean((pairs == (0, 1)).all(1))
+    assert together == pytest.approx(wanted[0] * wanted[3], abs=0.015)
+
+
+def test_a_factored_head_without_classes_is_refused():
+    with pytest.raises(ValueError, match="classes must be"):
+        layers.FactoredHead(())

@@ -202,7 +202,7 @@ def test_an_agent_restored_in_full_has_every_variable(discrete):
     other.set_state(discrete.get_state())
     assert differing(snapshot(discrete), snapshot(other)) == set()
     for name, optimizer in other.optimizers.items():
-        rate = optimizer._adam.learning_rate
+        rate = optimizer._rule.learning_rate
         assert float(rate) == pytest.approx(getattr(other.config, f"{name}_lr"))
 
 

@@ -129,7 +129,7 @@ def test_actor_and_critic_take_an_adam_step_on_their_own_losses(fresh):
 
 def rates(agent, **learning):
     for name, optimizer in agent.optimizers.items():
-        optimizer._adam.learning_rate.assign(learning.get(name, 0.0))
+        optimizer._rule.learning_rate.assign(learning.get(name, 0.0))
 
 
 @pytest.mark.parametrize("name", ["model", "actor", "critic"])

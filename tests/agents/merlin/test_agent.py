@@ -10,8 +10,8 @@ import envs
 from agents import driver, registry
 from agents.api import Spaces
 from agents.merlin import rows as rows_lib
-from agents.merlin.agent import flatten
 from agents.merlin.config import ABLATIONS
+from agents.named import flatten
 from tests.agents.kernels import nodes, without_gpu_kernel
 from tests.agents.merlin import common
 from tests.agents.merlin.common import AGENTS

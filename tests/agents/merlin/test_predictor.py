@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 
 from agents.merlin import rows as rows_lib
+from agents.named import unflatten
 from tests.agents.merlin import common
 
 PREDICTING = {
@@ -193,7 +194,8 @@ def test_a_step_is_the_paper_written_out():
     for variable in core.residual.trainable_variables:
         variable.assign(0.3 * rng.normal(size=variable.shape))
     fields = common.start(agent, batch)
-    state = agent._unflatten({key: tf.constant(value) for key, value in fields.items()})
+    tensors = {key: tf.constant(value) for key, value in fields.items()}
+    state = unflatten(agent.core.initial_state(1), tensors)
     first = np.array([False, True, False])
     embed = rng.normal(size=(batch, core.posterior.dense[0].kernel.shape[0]))
     embed = embed[:, : -(4 + 18 + 6)].astype("f")

@@ -1,0 +1,369 @@
+"""IMPALA: an actor-critic whose learner corrects for actions that older weights chose."""
+
+import dataclasses
+import math
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import tensorflow as tf
+from gymnasium.spaces import Box
+
+import layers
+from agents import precision, schedule
+from agents.api import Batch, Mode, Spaces
+from agents.compiled import CompiledAgent
+from agents.impala import actions
+from agents.impala.config import IMPALAConfig
+from agents.impala.core import Core, LSTMCore
+from agents.learner import Distribution, Policy
+from agents.named import flatten, unflatten
+from agents.observation_net import ObservationNet, SmallImageEncoder, preprocess
+from agents.on_policy import OnPolicyAgent
+from agents.optimizer import Optimizer
+from agents.rollout import Transitions, to_transitions
+from estimators import masked_mean, vtrace
+from layers.unroll import unroll
+
+LARGE_SIDE = 32  # images with a side from here on take the residual net
+
+
+class IMPALA(CompiledAgent, OnPolicyAgent):
+    """The learner of 'IMPALA: Scalable Distributed Deep-RL with Importance Weighted Actor-Learner Architectures'.
+
+    One step: x_t = [encoder(o_t), a_{t-1}, r_t], h_t = core(x_t), a_t ~ policy(h_t), V_t = value(h_t). The learner repeats
+    the steps of a window with the noise that they were acted with; where the actor's weights were the learner's, all importance
+    weights are 1.
+
+    State fields: those of the core, nested names joined by '_'; `action`, the last one; `log_prob` [B], log mu of it; and
+    `seed` [B, 2].
+
+    Args:
+        spaces: The spaces of one row: images and vectors; any actions.
+        config: The settings.
+        seed: Seeds weights and noise.
+        folder: Not used; windows lie in memory.
+
+    References:
+        Espeholt et al. 2018 (arXiv 1802.01561).
+    """
+
+    config: IMPALAConfig
+    row_state = ("seed", "log_prob")
+
+    def __init__(
+        self,
+        spaces: Spaces,
+        config: IMPALAConfig,
+        seed: int = 0,
+        folder: str | pathlib.Path | None = None,
+    ) -> None:
+        super().__init__(spaces, config.length, seed)
+        chosen = precision.choose(config.precision)
+        self.config = dataclasses.replace(config, precision=chosen)
+        self._schedules = {
+            name: schedule.parse(getattr(config, name))
+            for name in ("entropy_scale", "learning_rate")
+        }
+        keras.utils.set_random_seed(seed)
+        self._make_nets(precision.KERAS_POLICIES[chosen])
+        self.start_state = tuple(flatten(self.core.initial_state(1)))
+        self.counter = tf.Variable(0, dtype=tf.int64, name="updates")
+        self._build()
+        self.optimizers = {"model": self._make_optimizer()}
+        self._update = tf.function(
+            self._update_step,
+            input_signature=[
+                self._batch_signature(),
+                {name: tf.TensorSpec([]) for name in self.scheduled()},
+            ],
+            jit_compile=config.jit_compile,
+            autograph=False,
+        )
+        self.compile_policies()
+
+    def _make_nets(self, dtype: str) -> None:
+        """Makes encoder, core, policy and value."""
+        config = self.config
+        self.encoder = ObservationNet(
+            self.spaces,
+            lambda key, box: self._image_net(box, dtype),
+            (config.vector_units,) * 2,
+        )
+        self.core = self._make_core()
+        self.choice = actions.make(self.spaces.action, config.policy_units)
+        hidden = (config.policy_units,) if config.policy_units else ()
+        self.value = layers.MLP(hidden, "relu", output=1, name="value")
+
+    def _image_net(self, box: Box, dtype: str) -> keras.layers.Layer:
+        config = self.config
+        if min(box.shape[:2]) >= LARGE_SIDE:
+            return layers.ImpalaEncoder(
+                config.sections(), config.image_units, dtype=dtype
+            )
+        return SmallImageEncoder(config.image_depth, config.image_units, dtype, "relu")
+
+    def _make_core(self) -> Core:
+        return LSTMCore(self.config.lstm_units)
+
+    def modules(self) -> Mapping[str, keras.layers.Layer]:
+        """Returns the nets by name."""
+        return {
+            "encoder": self.encoder,
+            "core": self.core.layer,
+            "policy": self.choice.head,
+            "value": self.value,
+        }
+
+    def initial_state(self, batch: int, seed: int = 0) -> Mapping[str, Any]:
+        """Returns zeros and the seeds (seed, 0)."""
+        space = self.spaces.action
+        kind = tf.float32 if isinstance(space, Box) else tf.int32
+        return flatten(self.core.initial_state(batch)) | {
+            "action": tf.zeros([batch, *(space.shape or ())], kind),
+            "log_prob": tf.zeros([batch]),
+            "seed": tf.tile([[seed, 0]], [batch, 1]),
+        }
+
+    def update(self, batch: Batch) -> Mapping[str, Any]:
+        """Makes one update; rows [T + 1, B, ...] and the state before them -> float32 scalars.
+
+        Where `loss` is not finite, nothing is changed.
+        """
+        return self.update_step(batch, self.scheduled())
+
+    def scheduled(self) -> Mapping[str, float]:
+        """Returns the weight of the entropy and the learning rate at `env_steps`."""
+        return {name: curve(self.env_steps) for name, curve in self._schedules.items()}
+
+    def update_step(
+        self, batch: Batch, scheduled: Mapping[str, Any]
+    ) -> Mapping[str, Any]:
+        """`update` with the values of the schedules given."""
+        rows = {key: batch[key] for key in self._batch_signature()}
+        values = {
+            name: tf.convert_to_tensor(value, tf.float32)
+            for name, value in scheduled.items()
+        }
+        return self._update(rows, values)
+
+    def acting_names(self) -> set[str]:
+        """Returns what `act` reads: all but the value."""
+        return self.variables_of({"encoder", "core", "policy"})
+
+    def policy(self, mode: Mode) -> Policy:
+        """Returns a step: (observation, reward, is_first, state) -> (action, state)."""
+
+        def policy(*step: Any) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+            return self._step(mode, *step)[1:]
+
+        return policy
+
+    def distribution(self) -> Distribution:
+        """Returns `policy('sample')` with the distribution that it draws from."""
+
+        def distribution(*step: Any) -> tuple[Any, tf.Tensor, dict[str, tf.Tensor]]:
+            parameters, action, state = self._step("sample", *step)
+            return self.choice.distribution(parameters), action, state
+
+        return distribution
+
+    def _step(
+        self,
+        mode: Mode,
+        observation: dict[str, tf.Tensor],
+        reward: tf.Tensor,
+        is_first: tf.Tensor,
+        state: dict[str, tf.Tensor],
+    ) -> tuple[tf.Tensor, tf.Tensor, dict[str, tf.Tensor]]:
+        """Returns the policy's parameters, the action and the next state."""
+        seed, batch = state["seed"][0], tf.shape(is_first)[0]
+        x = self._inputs(observation, state["action"], reward, is_first)
+        after, output = self.core.step(
+            unflatten(self.core.initial_state(1), state),
+            x,
+            is_first,
+            self._noise(batch, seed),
+        )
+        head = self.choice.head
+        parameters = head(self.core.features(output))
+        if mode == "sample":
+            value = head.sample(parameters, head.noise([batch], seed + [0, 1]))
+        else:
+            value = head.mode(parameters)
+        action = self.choice.decode(value)
+        more = {
+            "action": action,
+            "log_prob": head.log_prob(parameters, self.choice.encode(action)),
+            "seed": state["seed"] + tf.constant([0, 2]),
+        }
+        return parameters, action, flatten(after) | more
+
+    def _inputs(
+        self,
+        observation: Mapping[str, tf.Tensor],
+        action: tf.Tensor,
+        reward: tf.Tensor,
+        is_first: tf.Tensor,
+    ) -> tf.Tensor:
+        """x_t [..., I] of observations [..., *shape] as they came, and of what led to them."""
+        ready = {key: preprocess(value) for key, value in observation.items()}
+        there = tf.cast(~is_first, tf.float32)[..., None]
+        return tf.concat(
+            [
+                self.encoder(ready),
+                self.choice.encode(action) * there,
+                tf.tanh(reward)[..., None],
+            ],
+            -1,
+        )
+
+    def _noise(self, batch: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        shape = [batch, self.core.noise_size]
+        return tf.random.stateless_normal(shape, seed, alg="philox")
+
+    def _update_step(
+        self, batch: dict[str, tf.Tensor], scheduled: dict[str, tf.Tensor]
+    ) -> dict[str, tf.Tensor]:
+        optimizer = self.optimizers["model"]
+        optimizer.set_learning_rate(scheduled["learning_rate"])
+        watched = [variable.value for variable in optimizer.variables]
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(watched)
+            loss, metrics = self._loss(batch, scheduled["entropy_scale"])
+        step = optimizer.step(loss, tape.gradient(loss, watched))
+        tf.cond(
+            step["finite"], lambda: self.counter.assign_add(1), lambda: self.counter
+        )
+        found = metrics | scheduled
+        found["grad_norm"] = step["norm"]
+        found["loss"] = tf.where(step["finite"], loss, math.nan)
+        return {key: tf.cast(value, tf.float32) for key, value in found.items()}
+
+    def _loss(
+        self, batch: dict[str, tf.Tensor], entropy_scale: tf.Tensor
+    ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        """Returns the weighted sum of all losses over a window, and metrics."""
+        config, head = self.config, self.choice.head
+        outputs = self._unroll(batch)
+        features = self.core.features(outputs)
+        value = self.value(features)[..., 0]
+        # The last row is the next window's first: it gives only the value to bootstrap from.
+        parameters = head(features[:-1])
+        taken = to_transitions(batch)
+        log_pi = head.log_prob(parameters, self.choice.encode(taken.action))
+        log_rho = log_pi - taken.state["log_prob"]
+        traced = vtrace(
+            log_rho,
+            self._reward(taken, batch),
+            value[:-1],
+            config.discount * taken.discount,
+            value[-1],
+            taken.mask,
+            config.vtrace_lambda,
+            config.clip_rho,
+            config.clip_c,
+        )
+        entropy = masked_mean(head.entropy(parameters), taken.mask)
+        error = tf.square(traced.target - value[:-1])
+        terms = {
+            "policy_loss": -masked_mean(traced.advantage * log_pi, taken.mask),
+            "value_loss": config.value_scale * 0.5 * masked_mean(error, taken.mask),
+            "entropy_loss": -entropy_scale * entropy,
+        } | self._more_losses(batch, taken, outputs)
+        loss = tf.add_n(list(terms.values()))
+        if config.sum_losses:
+            loss *= tf.reduce_sum(taken.mask)
+        metrics = {key: terms[key] for key in terms if key != "entropy_loss"}
+        return loss, metrics | {
+            "entropy": entropy,
+            "value": masked_mean(value[:-1], taken.mask),
+            "value_target": masked_mean(traced.target, taken.mask),
+            "importance": masked_mean(tf.exp(log_rho), taken.mask),
+        }
+
+    def _more_losses(
+        self, batch: dict[str, tf.Tensor], taken: Transitions, outputs: Any
+    ) -> dict[str, tf.Tensor]:
+        """Returns weighted terms beside those of actor and critic by name; here none."""
+        del batch, taken, outputs
+        return {}
+
+    def _reward(self, taken: Transitions, batch: dict[str, tf.Tensor]) -> tf.Tensor:
+        """Returns what is learned from, [T, B], of the rewards r_{t+1}."""
+        del batch
+        reward, how = taken.reward, self.config.reward_transform
+        if how == "unit":
+            return tf.clip_by_value(reward, -1.0, 1.0)
+        if how == "asymmetric":
+            squashed = tf.tanh(reward)
+            return 0.3 * tf.minimum(squashed, 0.0) + 5.0 * tf.maximum(squashed, 0.0)
+        return reward
+
+    def _unroll(self, batch: dict[str, tf.Tensor]) -> Any:
+        """Repeats the steps that were acted, with the same noise; returns the core's outputs [T + 1, B, ...]."""
+        prefix = "observation/"
+        observation = {
+            key.removeprefix(prefix): value
+            for key, value in batch.items()
+            if key.startswith(prefix)
+        }
+        first, rows = batch["is_first"], tf.shape(batch["reward"])[1]
+        x = self._inputs(observation, batch["action"], batch["reward"], first)
+        seeds = tf.unstack(batch["state/seed"][:, 0])
+        noise = tf.stack([self._noise(rows, seed) for seed in seeds])
+
+        def step(state: Any, now: Any) -> tuple[Any, Any]:
+            return self.core.step(state, *now)
+
+        before = unflatten(self.core.initial_state(1), batch, "start/")
+        return unroll(step, (x, first, noise), before)[1]
+
+    def _make_optimizer(self) -> Optimizer:
+        config = self.config
+        variables = [
+            variable
+            for module in self.modules().values()
+            for variable in module.trainable_variables
+        ]
+        rate = self._schedules["learning_rate"](0)
+        return Optimizer(variables, rate, config.epsilon, config.clip, 0.0, config.rule)
+
+    def _build(self) -> None:
+        """Creates all weights by one pass over zeros."""
+        zeros = {
+            key: tf.zeros(
+                [spec.shape[0] or 1, *(n or 1 for n in spec.shape[1:])], spec.dtype
+            )
+            for key, spec in self._batch_signature().items()
+        }
+        embed = self.encoder(
+            {
+                key: preprocess(tf.zeros((1, *box.shape), box.dtype))
+                for key, box in self.spaces.observation.items()
+            }
+        )
+        self.core.build(int(embed.shape[-1]) + self.choice.size + 1)
+        self._loss(zeros, tf.constant(0.0))
+
+    def _batch_signature(self) -> dict[str, tf.TensorSpec]:
+        space = self.spaces.action
+        kind = "float32" if isinstance(space, Box) else "int32"
+        rows = self.observation_kinds() | {
+            "action": (tuple(space.shape or ()), kind),
+            "reward": ((), "float32"),
+            "discount": ((), "float32"),
+            "is_first": ((), "bool"),
+            "state/seed": ((2,), "int32"),
+            "state/log_prob": ((), "float32"),
+        }
+        specs = {
+            key: tf.TensorSpec((self.window, None, *shape), dtype)
+            for key, (shape, dtype) in rows.items()
+        }
+        start = {
+            f"start/{key}": tf.TensorSpec((None, *value.shape[1:]), value.dtype)
+            for key, value in flatten(self.core.initial_state(1)).items()
+        }
+        return specs | start

@@ -1,0 +1,27 @@
+"""Trains IMPALA: `python -m launch.impala --env=minatar:Breakout-v1`.
+
+Stop it with Ctrl-C and the same command resumes. The defaults that --help lists are those of the preset paper; a preset sets its
+own, and a flag wins over it.
+"""
+
+import launch.origin  # noqa: F401
+
+from launch import app
+
+AGENT = "impala"
+
+
+def main() -> None:
+    """Runs what the flags say."""
+    app.train(AGENT)
+
+
+def cli() -> None:
+    """The console script."""
+    app.run(main)
+
+
+app.define_run_flags(AGENT)
+
+if __name__ == "__main__":
+    cli()
