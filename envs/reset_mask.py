@@ -5,7 +5,7 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 import numpy as np
 
 from envs import actions, images
-from envs.api import Spaces, Step
+from envs.api import NativeSpaces, Spaces, Step
 from envs.errors import EnvError, describe_exception
 from envs.observations import Leaf
 
@@ -33,7 +33,10 @@ class Turn(NamedTuple):
 
 @runtime_checkable
 class Game(Protocol):
-    """A vectorised game of B rows (players x games); `render() -> picture` is optional."""
+    """A vectorised game of B rows (players x games).
+
+    `render() -> picture` and `action_meanings`, a word per class of a Discrete action, are optional.
+    """
 
     num_envs: int
     spaces: Spaces
@@ -59,7 +62,8 @@ class ResetMaskEnvs:
         seed: Of the first reset.
 
     Raises:
-        EnvError: When the game raises or breaks its spaces or the rules of `Game.step`.
+        EnvError: When the game raises or breaks its spaces or the rules of `Game.step`; an EnvError of the game
+            itself comes without traceback.
         ValueError: If an action is bad.
     """
 
@@ -68,6 +72,11 @@ class ResetMaskEnvs:
         self.num_envs = game.num_envs
         self.spaces = game.spaces
         self.frames_per_step = game.frames_per_step
+        self.native = NativeSpaces(
+            dict(self.spaces.observation),
+            self.spaces.action,
+            actions.meanings(game, self.spaces.action),
+        )
         self._game = game
         self._seed: int | None = seed
         self._steps = 0
@@ -171,6 +180,8 @@ class ResetMaskEnvs:
     def _call(self, function: Any, *args: Any) -> Turn:
         try:
             return function(*args)
+        except EnvError as error:
+            text = str(error)
         except (Exception, SystemExit):
             text = f"{function.__name__} raised{describe_exception()}"
         raise self._broken(text)
