@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-DENSITY = 0.12  # walls of the tiles inside
+DENSITY = 0.18  # walls of the tiles inside
 SPAWN_ROWS = (0, -1, 1, -2)  # beside the base's row, of a team's players
 
 
