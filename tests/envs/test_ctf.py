@@ -1,5 +1,6 @@
 """Capture the flag as rows: what is true of every game, and how games are made."""
 
+import itertools
 from typing import Any
 
 import gymnasium
@@ -45,7 +46,8 @@ def test_what_must_hold_at_every_step_holds(config: CtfConfig, seed: int) -> Non
     game = CaptureTheFlag(games * config.players, config)
     rng, no_row = np.random.default_rng(seed), np.zeros(game.num_envs, bool)
     game.reset(seed)
-    base = ctf_map.places(size, config.team_size).base
+    base, spawn, _ = ctf_map.places(size, config.team_size)
+    pairs = list(itertools.combinations(range(config.players), 2))
     team = np.repeat([0, 1], config.team_size)
     for step in range(config.length):
         score, carriers = game.state.score.copy(), game.state.carrier.copy()
@@ -69,7 +71,14 @@ def test_what_must_hold_at_every_step_holds(config: CtfConfig, seed: int) -> Non
             had = carriers[game_, 1 - side] == who
             assert had or events[game_, who, E["picked_up"]]
         _check_event_identities(events, team)
-        # Nobody stands in a wall, and two share a tile only after one came back there.
+        # Nobody stands in a wall, and two share a tile only where one of them comes back.
+        for game_, (one, other) in itertools.product(range(games), pairs):
+            tile = state.place[game_, one]
+            if (
+                tile == state.place[game_, other]
+                and not state.out[game_, [one, other]].any()
+            ):
+                assert tile in spawn[[one, other]]
         assert not np.take_along_axis(state.walls, state.place, 1).any()
         assert (state.out <= config.out_steps).all() and (state.cooldown <= 4).all()
         is_over = step + 1 == config.length
