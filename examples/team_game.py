@@ -1,4 +1,4 @@
-"""A pettingzoo ParallelEnv of two teams in thirty lines: who slips three times leaves the game.
+"""A pettingzoo ParallelEnv of two teams in some thirty lines: who slips three times leaves the game.
 
 python -m launch.check_env --env=examples.team_game:Rope --num_envs=8
 """
@@ -11,13 +11,13 @@ from pettingzoo import ParallelEnv
 class Rope(ParallelEnv):
     """Tug of war, 20 steps long: who pulls moves the rope by one, or slips by one chance in five."""
 
-    metadata = {"name": "rope_v0"}
     possible_agents = ["ann", "bob", "cem", "dee"]
     teams = {"ann": 0, "bob": 1, "cem": 0, "dee": 1}
     event_names = ("pulled", "slipped")
+    sign = {"ann": 1, "bob": -1, "cem": 1, "dee": -1}
 
     def __init__(self):
-        self.seen, self.does = Box(-60, 60, (3,), np.float32), Discrete(2)
+        self.seen, self.does = Box(-40, 40, (3,), np.float32), Discrete(2)
         self.rng = np.random.default_rng()
 
     def observation_space(self, agent):
@@ -34,14 +34,13 @@ class Rope(ParallelEnv):
 
     def step(self, actions):
         self.steps += 1
-        infos, before, agents = {}, self.rope, self.agents
+        agents, infos, before = self.agents, {}, self.rope
         for agent in agents:
             slipped = int(actions[agent] and self.rng.random() < 0.2)
-            pulled = int(actions[agent] - slipped)
+            infos[agent] = {"events": [actions[agent] - slipped, slipped]}
             self.slips[agent] += slipped
-            self.rope += pulled * self.sign(agent)
-            infos[agent] = {"events": [pulled, slipped]}
-        rewards = {a: float(self.rope - before) * self.sign(a) for a in agents}
+            self.rope += (actions[agent] - slipped) * self.sign[agent]
+        rewards = {a: float(self.rope - before) * self.sign[a] for a in agents}
         terminated = {a: self.slips[a] == 3 for a in agents}
         truncated = {a: self.steps == 20 and not terminated[a] for a in agents}
         seen = self.observe()
@@ -49,8 +48,5 @@ class Rope(ParallelEnv):
         return seen, rewards, terminated, truncated, infos
 
     def observe(self):
-        rows = {a: (self.rope * self.sign(a), self.slips[a]) for a in self.agents}
-        return {a: np.array([*rows[a], self.steps], np.float32) for a in rows}
-
-    def sign(self, agent):
-        return 1 - 2 * self.teams[agent]
+        seen = {a: (self.rope * self.sign[a], self.slips[a]) for a in self.agents}
+        return {a: np.array([*seen[a], self.steps], np.float32) for a in seen}

@@ -47,7 +47,7 @@ def test_the_example_passes_the_tests_of_pettingzoo() -> None:
 
 
 @pytest.mark.parametrize("name", [NAME, f"{HERE}:rope_factory"])
-def test_a_game_of_thirty_lines_gives_the_rows_that_playing_it_by_hand_gives(
+def test_a_game_of_some_thirty_lines_gives_the_rows_that_playing_it_by_hand_gives(
     name: str,
 ) -> None:
     made = envs.make(name, 4)

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from agents.gumbel_softmax.config import ESTIMATORS
-from launch import benchmark_estimators, benchmark_serving
+from launch import benchmark_ctf, benchmark_estimators, benchmark_serving
 
 KEYS = {"suite", "machine", "name", "value", "unit", "better", "reference"}
 MODELS = ("sbn/bernoulli", "sbn/categorical", "vae/bernoulli", "vae/categorical")
@@ -77,6 +77,13 @@ def test_the_serving_suite_measures_every_batch_size_with_and_without_json():
     assert found.keys() == names | {"minatar/load", "minatar/first_call"}
     sizes = [found[f"minatar/batch_{b}/request"]["value"] for b in (1, 32)]
     assert 20 < sizes[1] / sizes[0] < 32
+
+
+def test_the_suite_of_capture_the_flag_counts_agent_steps():
+    for case in benchmark_ctf.CASES.values():
+        (row,) = case(1)
+        assert row.keys() == KEYS - {"suite", "machine"}
+        assert row["value"] > 0 and row["unit"] == "agent steps/CPU s"
 
 
 def test_a_case_that_does_not_exist_is_an_error_that_names_those_that_do(repository):
