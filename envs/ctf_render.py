@@ -7,7 +7,7 @@ from envs import ctf_map
 from envs.ctf_config import CtfConfig
 from envs.ctf_rules import EVENTS, State
 
-BOARD, PANEL = 480, 260  # pixels; a whole number of tiles of the board
+BOARD, PANEL = 480, 260  # pixels; the board takes as many as are a whole number a tile
 FINE = 3  # points per pixel and side, of which it is the mean
 
 BACKGROUND, FLOOR, GRID = (24, 28, 44), (52, 58, 80), (60, 67, 92)
@@ -46,14 +46,14 @@ class Painter:
 
     def __init__(self, config: CtfConfig):
         self._config = config
-        self._tile = BOARD // config.size * FINE
+        self._tile = BOARD // config.size // 2 * 2 * FINE  # even, as films want it
         self._base = ctf_map.places(config.size, config.team_size).base
         self._fonts = {
             size: ImageFont.load_default(size * FINE) for size in (13, 18, 40)
         }
 
     def draw(self, state: State, lines: list[str], game: int = 0) -> np.ndarray:
-        """Returns a game, [H, W, 3] uint8, about 480 x 720 pixels.
+        """Returns a game, [H, W, 3] uint8, about 480 x 740 pixels.
 
         Args:
             state: Where games stand.
@@ -94,6 +94,10 @@ class Painter:
     ) -> None:
         team, number = divmod(player, self._config.team_size)
         x, y = self._middle(state.place[game, player])
+        way = np.array([(0, -1), (1, 0), (0, 1), (-1, 0)][state.heading[game, player]])
+        if state.beam[game, player]:
+            far = np.array([x, y]) + way * state.beam[game, player] * self._tile
+            pen.line((x, y, *far.tolist()), BEAM, self._tile // 10)
         if state.out[game, player]:
             arm = 0.18 * self._tile
             for sign in (-1, 1):
@@ -101,11 +105,7 @@ class Painter:
                 pen.line(ends, TEAMS[team], self._tile // 12)
             return
         radius = 0.33 * self._tile
-        way = np.array([(0, -1), (1, 0), (0, 1), (-1, 0)][state.heading[game, player]])
         across = way[::-1]
-        if state.beam[game, player]:
-            far = np.array([x, y]) + way * state.beam[game, player] * self._tile
-            pen.line((x, y, *far.tolist()), BEAM, self._tile // 10)
         nose = np.array([x, y]) + np.stack([1.5 * way, 0.8 * across, -0.8 * across]) * (
             radius
         )

@@ -243,7 +243,7 @@ def test_the_picture_for_people_shows_the_first_game_and_tells_its_events() -> N
     made.reset()
     before = made.render()
     assert before.shape == (480, 740, 3) and before.dtype == np.uint8
-    game, rng = made._game, np.random.default_rng(0)
+    game, rng = made.game, np.random.default_rng(0)
     while len(game._told) < 3:
         made.step(ctf_teams.make("attacker")(game, np.arange(8), rng))
     after = made.render()
@@ -252,6 +252,13 @@ def test_the_picture_for_people_shows_the_first_game_and_tells_its_events() -> N
     assert (after[130:, 480:] != before[-1, -1]).any()
     made.reset()
     assert len(game._told) == 0
+
+
+@pytest.mark.parametrize("size", [9, 11, 15])
+def test_pictures_for_people_have_even_sides_as_films_want(size: int) -> None:
+    game = CaptureTheFlag(8, CtfConfig(size, team_size=4))
+    height, width, _ = game.render().shape
+    assert height % 2 == width % 2 == 0 and 460 <= height <= 480
 
 
 def test_events_are_told_in_words_with_step_and_player() -> None:

@@ -82,7 +82,7 @@ def test_it_draws_where_it_is_asked_to_and_the_picture_is_that_of_the_fast_game(
         action = rng.choice([1, 1, 3, 4, 6, 7], 4)
         fast.step(action)
         plain.step(action)
-    assert len(fast._game._told) > 0
+    assert len(fast.game._told) > 0
     np.testing.assert_array_equal(fast.render(), plain.render())
 
 

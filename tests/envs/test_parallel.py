@@ -290,7 +290,7 @@ def test_an_environment_that_raises_arrives_with_its_traceback() -> None:
         envs.make(f"{HERE}:Raises", 4)
     made: Any = envs.make(NAME, 4)
     made.reset()
-    made._game._envs[0].step = None
+    made.game._envs[0].step = None
     with pytest.raises(EnvError, match=r"step raised(.|\n)*TypeError"):
         made.step(np.zeros(4, np.int32))
     made.close()
