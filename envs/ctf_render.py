@@ -106,9 +106,8 @@ class Painter:
             return
         radius = 0.33 * self._tile
         across = way[::-1]
-        nose = np.array([x, y]) + np.stack([1.5 * way, 0.8 * across, -0.8 * across]) * (
-            radius
-        )
+        corners = np.stack([1.5 * way, 0.8 * across, -0.8 * across]) * radius
+        nose = np.array([x, y]) + corners
         pen.polygon([tuple(each) for each in nose.tolist()], INK)
         disc = (x - radius, y - radius, x + radius, y + radius)
         pen.ellipse(disc, TEAMS[team], INK, self._tile // 24)

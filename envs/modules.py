@@ -66,10 +66,14 @@ def make_parallel_game(
 
 
 def makes_parallel_envs(factory: partial) -> bool:
-    """Whether a class is one of pettingzoo's kind; a function is called once, where pettingzoo was imported at all."""
-    if inspect.isclass(factory.func) or "pettingzoo" not in sys.modules:
+    """Whether a class is one of pettingzoo's kind; of a function, whether what it makes is.
+
+    A function is called for this, but only where its module has a name from pettingzoo or a class of that kind.
+    """
+    if inspect.isclass(factory.func) or takes_num_envs(factory):
         return is_parallel(factory.func)
-    if takes_num_envs(factory):
+    names = getattr(factory.func, "__globals__", {}).values()
+    if not any(_is_of_pettingzoo(each) for each in names):
         return False
     try:
         made = factory()
@@ -77,3 +81,11 @@ def makes_parallel_envs(factory: partial) -> bool:
         return False  # it is tried again as another kind, which tells of the error
     getattr(made, "close", lambda: None)()
     return is_parallel(made)
+
+
+def _is_of_pettingzoo(value: Any) -> bool:
+    home = value.__name__ if inspect.ismodule(value) else type(value).__module__
+    if inspect.isclass(value) or inspect.isfunction(value):
+        home = value.__module__
+    is_kind = inspect.isclass(value) and is_parallel(value)
+    return is_kind or str(home).split(".")[0] == "pettingzoo"

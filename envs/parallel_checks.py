@@ -22,7 +22,7 @@ def agents_by_team(env: Any) -> dict[Any, int]:
         raise ValueError(
             "it is a turn-based AECEnv; expected a ParallelEnv, such as pettingzoo.utils.aec_to_parallel makes"
         )
-    agents, teams = list(env.possible_agents), getattr(env, "teams", None)
+    agents, teams = list(env.possible_agents), _told(env, "teams")
     if not isinstance(teams, dict):
         raise ValueError(
             f"it does not say who plays with whom: got teams={teams!r}; expected an attribute `teams`, a dict with "
@@ -39,6 +39,12 @@ def agents_by_team(env: Any) -> dict[Any, int]:
             f"teams: got {got or 'no agents'}; expected two teams, 0 and 1, of one size"
         )
     return {agent: team for team in (0, 1) for agent in agents if teams[agent] == team}
+
+
+def _told(env: Any, name: str) -> Any:
+    """Returns an attribute, also one that wrappers hide; None where there is none."""
+    inner = getattr(env, "unwrapped", env)
+    return getattr(env, name, getattr(inner, name, None))
 
 
 def shared_space(env: Any, agents: list[Any], what: str) -> gymnasium.Space:
@@ -73,7 +79,7 @@ class EventReader:
     """
 
     def __init__(self, env: Any, infos: Any):
-        self._names = tuple(getattr(env, "event_names", ()))
+        self._names = tuple(_told(env, "event_names") or ())
         self.count = len(self._names)
         if not self._names:
             found = [

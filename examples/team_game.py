@@ -11,6 +11,7 @@ from pettingzoo import ParallelEnv
 class Rope(ParallelEnv):
     """Tug of war, 20 steps long: who pulls moves the rope by one, or slips by one chance in five."""
 
+    metadata = {"name": "rope_v0"}
     possible_agents = ["ann", "bob", "cem", "dee"]
     teams = {"ann": 0, "bob": 1, "cem": 0, "dee": 1}
     event_names = ("pulled", "slipped")

@@ -6,9 +6,12 @@ import gymnasium
 import numpy as np
 import pytest
 from pettingzoo.test import parallel_api_test, parallel_seed_test
+from pettingzoo.utils import BaseParallelWrapper
+from pettingzoo.utils.conversions import parallel_to_aec, parallel_wrapper_fn
 
 import envs
 from envs import EnvError
+from envs.catch import Catch
 from examples.team_game import Rope
 from tests.envs.rows import play, play_rows, random_action, to_rows
 
@@ -37,8 +40,19 @@ class Faulty(Rope):
         return result
 
 
-def rope_factory(tired: bool = False) -> Rope:
-    return Rope()
+def other_kind() -> gymnasium.Env:
+    return Catch()
+
+
+class Teamless(Rope):
+    teams: Any = None
+
+
+wrapped = parallel_wrapper_fn(lambda: parallel_to_aec(Teamless()))
+
+
+def rope_factory(tired: bool = False) -> Any:
+    return BaseParallelWrapper(Rope())
 
 
 def test_the_example_passes_the_tests_of_pettingzoo() -> None:
@@ -297,7 +311,14 @@ def test_an_environment_that_raises_arrives_with_its_traceback() -> None:
 
 
 def test_functions_that_make_other_environments_still_do() -> None:
-    made = envs.make("envs.catch:Catch", 2)
+    made = envs.make("tests.envs.rows:one_catch", 2)
+    assert made.reset().observation["image"].shape == (2, 10, 5, 1)
+    made = envs.make(f"{HERE}:other_kind", 2)  # beside pettingzoo's names
     assert made.reset().observation["image"].shape == (2, 10, 5, 1)
     with pytest.raises(EnvError, match="constructor raised"):
         envs.make(f"{HERE}:rope_factory", 4, kwargs={"level": 1})
+
+
+def test_pettingzoos_own_factories_are_recognised_and_told_what_is_missing() -> None:
+    with pytest.raises(ValueError, match="does not say who plays with whom"):
+        envs.make(f"{HERE}:wrapped", 2)
