@@ -28,6 +28,7 @@ _VERSIONS = (
     "mujoco",
     "crafter",
     "popgym",
+    "pettingzoo",
 )
 
 # What a file must hold; a tuple of kinds. The rest (bounds, settings) may be missing.

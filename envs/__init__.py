@@ -5,13 +5,14 @@ from typing import Any
 import gymnasium
 
 from envs.api import Spaces, Step, VectorEnv
-from envs.errors import EnvError
+from envs.errors import EnvError, RowsError
 from envs.make import check_name, describe, make, parse_options
 from envs.options import format_options
 
 __zoo__ = "latent-agent-zoo"
 __all__ = [
     "EnvError",
+    "RowsError",
     "Spaces",
     "Step",
     "VectorEnv",

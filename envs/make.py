@@ -1,23 +1,32 @@
 """From a name to an environment: `make('suite:name', ...)`."""
 
+import dataclasses
 import difflib
-import importlib
-import importlib.util
 import inspect
-import os
-import sys
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import gymnasium
 
-from envs import crafter, dm_control, minatar, minigrid, minigrid_memory, popgym
+from envs import (
+    crafter,
+    ctf_config,
+    dm_control,
+    minatar,
+    minigrid,
+    minigrid_memory,
+    modules,
+    popgym,
+)
 from envs import options as options_lib
 from envs.api import VectorEnv
 from envs.atari import FIXED, AtariEnvs, find_rom
+from envs.ctf import CaptureTheFlag
+from envs.errors import RowsError
 from envs.extras import require
 from envs.gym import GymEnvs
+from envs.parallel import ParallelGame
 from envs.reset_mask import Game, ResetMaskEnvs
 from envs.vector import GymVectorEnvs
 
@@ -43,13 +52,15 @@ def make(
         crafter:CrafterNoReward, popgym:RepeatPreviousEasy-v0, gym:CartPole-v1,
         gym:some_module:Some/Env-v0: whatever is registered with gymnasium.
         zoo:Catch-v0, zoo:MemoryGame8-v0, zoo:MemoryLength40-v0, zoo:MiniGridMemory13-v0: our own.
+        ctf:small, ctf:medium, ctf:large: capture the flag, of several players. Options: size, team_size,
+            length, out_steps, rgb, factored, win_reward.
         some_module:Class: a class or factory that returns a gymnasium.Env, a gymnasium VectorEnv
-            (NEXT_STEP) or a `Game` with a reset mask; importable, also from the current directory. One
-            that takes `num_envs` gets it.
+            (NEXT_STEP), a `Game` with a reset mask or a pettingzoo ParallelEnv of two teams; importable,
+            also from the current directory. One that takes `num_envs` gets it.
 
     Args:
         name: 'suite:name'.
-        num_envs: B, the number of rows.
+        num_envs: B, the number of rows; with several players, players x games.
         seed: Of the first reset.
         parallel: None or 'sync' steps gymnasium environments in this process, one after another, the
             fastest way for most of them; 'process' gives each a process of its own, which can be ended
@@ -60,7 +71,8 @@ def make(
             and modules `kwargs`, a dict of arguments for the constructor.
 
     Raises:
-        ValueError: For an unknown suite or name, with the near ones, or spaces that are not supported.
+        ValueError: For an unknown suite or name, with the near ones, or spaces that are not supported; a
+            RowsError for rows that make up no whole games.
         TypeError: For an unknown option, with the known ones.
         ImportError: If the suite's extra, or OpenGL for its pictures, is not installed; it says which.
         EnvError: If the environment's constructor raises.
@@ -88,7 +100,10 @@ def describe(name: str, **options: Any) -> dict[str, Any]:
         As `make`.
     """
     suite = name.partition(":")[0]
-    made = make(name, 1, **options)
+    try:
+        made = make(name, 1, **options)
+    except RowsError as error:
+        made = make(name, error.players, **options)
     try:
         native = getattr(made, "native", None)
         return {
@@ -127,7 +142,7 @@ def check_name(name: str) -> None:
         if suite == "zoo" and rest.startswith(minigrid_memory.NAME):
             minigrid.register()
     else:
-        _find_factory(name)
+        modules.find(name, SUITES)
 
 
 def _atari(
@@ -254,6 +269,36 @@ def _prefixed(
     return _gym(name, prefix + rest, num_envs, seed, common, kwargs=kwargs, **options)
 
 
+def _ctf(
+    name: str,
+    rest: str,
+    num_envs: int,
+    seed: int,
+    common: dict,
+    *,
+    size: int | None = None,
+    team_size: int = 2,
+    length: int | None = None,
+    out_steps: int | None = None,
+    rgb: bool = False,
+    factored: bool = False,
+    win_reward: bool = False,
+) -> VectorEnv:
+    """Builds capture the flag; what is None is as its name has it."""
+    _require_known(name, rest, _KNOWN["ctf"]())
+    _refuse_processes(name, common)
+    sized = {"size": size, "length": length, "out_steps": out_steps}
+    config = dataclasses.replace(
+        ctf_config.PRESETS[rest],
+        team_size=team_size,
+        rgb=rgb,
+        factored=factored,
+        win_reward=win_reward,
+        **{key: value for key, value in sized.items() if value is not None},
+    )
+    return ResetMaskEnvs(name, CaptureTheFlag(num_envs, config), seed)
+
+
 def _gym(
     name: str,
     rest: str,
@@ -278,13 +323,15 @@ def _module(
     kwargs: dict[str, Any] | None = None,
     **options: Any,
 ) -> VectorEnv:
-    factory = partial(_find_factory(name), **(kwargs or {}))
-    if not _takes_num_envs(factory):
+    factory = partial(modules.find(name, SUITES), **(kwargs or {}))
+    if modules.makes_parallel_envs(factory):
+        _refuse_processes(name, common)
+        options_lib.check(name, ParallelGame, options)
+        game = modules.make_parallel_game(name, factory, num_envs, options)
+        return ResetMaskEnvs(name, game, seed)
+    if not modules.takes_num_envs(factory):
         return GymEnvs(name, factory, num_envs, seed, **common, **options)
-    if common["parallel"] == "process":
-        raise ValueError(
-            f"{name} makes all its rows itself: parallel='process' needs one environment per row"
-        )
+    _refuse_processes(name, common)
     made = factory(num_envs=num_envs)
     if made.num_envs != num_envs:
         raise ValueError(f"{name} made {made.num_envs} rows; expected {num_envs}")
@@ -303,12 +350,20 @@ def _module(
     return ResetMaskEnvs(name, made, seed)
 
 
+def _refuse_processes(name: str, common: dict) -> None:
+    if common["parallel"] == "process":
+        raise ValueError(
+            f"{name} makes all its rows itself: parallel='process' needs one environment per row"
+        )
+
+
 def _own_names() -> list[str]:
     return [key.removeprefix(ZOO) for key in gymnasium.registry if key.startswith(ZOO)]
 
 
 _KNOWN: dict[str, Callable[[], list[str]]] = {
     "crafter": crafter.names,
+    "ctf": lambda: list(ctf_config.PRESETS),
     "minatar": minatar.register,
     "minigrid": minigrid.register,
     "popgym": popgym.register,
@@ -317,6 +372,7 @@ _KNOWN: dict[str, Callable[[], list[str]]] = {
 SUITES: dict[str, Callable[..., VectorEnv]] = {
     "atari": _atari,
     "crafter": _crafter,
+    "ctf": _ctf,
     "dm_control": _dm_control,
     "gym": _gym,
     "minatar": _minatar,
@@ -383,33 +439,3 @@ def _draws_arrays(spec: gymnasium.envs.registration.EnvSpec) -> bool:
     takes = inspect.signature(creator).parameters
     is_open = any(each.kind == each.VAR_KEYWORD for each in takes.values())
     return "rgb_array" in modes and (is_open or "render_mode" in takes)
-
-
-def _find_factory(name: str) -> Callable[..., Any]:
-    module_name, _, attribute = name.partition(":")
-    if os.getcwd() not in sys.path and "" not in sys.path:
-        sys.path.append(os.getcwd())
-    try:
-        found = module_name in sys.modules or importlib.util.find_spec(module_name)
-    except (ModuleNotFoundError, ValueError):
-        found = None
-    if not found:
-        near = difflib.get_close_matches(module_name, SUITES, 3, 0.5)
-        raise ValueError(
-            f"unknown suite {module_name!r} in {name!r}: it is neither one of {sorted(SUITES)} nor a "
-            f"module that can be imported from here{f'; did you mean {near[0]!r}?' if near else ''}"
-        )
-    module = importlib.import_module(module_name)
-    if not callable(getattr(module, attribute, None)):
-        near = difflib.get_close_matches(attribute, dir(module), 5, 0.5)
-        raise ValueError(
-            f"module {module_name!r} has no class or function {attribute!r}; near names: {near}"
-        )
-    return getattr(module, attribute)
-
-
-def _takes_num_envs(factory: Callable) -> bool:
-    try:
-        return "num_envs" in inspect.signature(factory).parameters
-    except (TypeError, ValueError):
-        return False

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 import numpy as np
 
 from envs import actions, images
-from envs.api import Spaces, Step
+from envs.api import NativeSpaces, Spaces, Step
 from envs.errors import EnvError, describe_exception
 from envs.observations import Leaf
 
@@ -33,7 +33,10 @@ class Turn(NamedTuple):
 
 @runtime_checkable
 class Game(Protocol):
-    """A vectorised game of B rows (players x games); `render() -> picture` is optional."""
+    """A vectorised game of B rows (players x games).
+
+    `render() -> picture` and `action_meanings`, a word per class of a Discrete action, are optional.
+    """
 
     num_envs: int
     spaces: Spaces
@@ -58,8 +61,12 @@ class ResetMaskEnvs:
         game: The game.
         seed: Of the first reset.
 
+    Attributes:
+        game: The game, for who must see all of it (scripted players, pictures).
+
     Raises:
-        EnvError: When the game raises or breaks its spaces or the rules of `Game.step`.
+        EnvError: When the game raises or breaks its spaces or the rules of `Game.step`; an EnvError of the game
+            itself comes without traceback.
         ValueError: If an action is bad.
     """
 
@@ -68,7 +75,12 @@ class ResetMaskEnvs:
         self.num_envs = game.num_envs
         self.spaces = game.spaces
         self.frames_per_step = game.frames_per_step
-        self._game = game
+        self.native = NativeSpaces(
+            dict(self.spaces.observation),
+            self.spaces.action,
+            actions.meanings(game, self.spaces.action),
+        )
+        self.game = game
         self._seed: int | None = seed
         self._steps = 0
         self._is_first = np.ones(self.num_envs, bool)
@@ -79,7 +91,7 @@ class ResetMaskEnvs:
     def reset(self, seed: int | None = None) -> Step:
         """Starts new episodes in all rows; with a seed, from streams that depend on it alone."""
         seed, self._seed = self._seed if seed is None else seed, None
-        turn = self._call(self._game.reset, seed)
+        turn = self._call(self.game.reset, seed)
         everyone = np.ones(self.num_envs, bool)
         self._is_first = everyone
         action = actions.zero_action(self.spaces.action, self.num_envs)
@@ -91,18 +103,18 @@ class ResetMaskEnvs:
             raise RuntimeError("step before reset: call reset first")
         action = actions.check_action(self.spaces.action, action, self.num_envs)
         self._steps += 1
-        turn = self._call(self._game.step, action, self._is_last.copy())
+        turn = self._call(self.game.step, action, self._is_last.copy())
         return self._to_step(turn, action, self._is_last)
 
     def render(self) -> np.ndarray | None:
         """Returns the game's picture [H, W, 3] uint8, or None where there is none."""
-        render = getattr(self._game, "render", None)
+        render = getattr(self.game, "render", None)
         frame = render() if render else None
         return None if frame is None else images.to_picture(frame)
 
     def close(self) -> None:
         """Closes the game where it has a `close`; may be called twice."""
-        getattr(self._game, "close", lambda: None)()
+        getattr(self.game, "close", lambda: None)()
 
     def _to_step(self, turn: Turn, action: np.ndarray, reset_mask: np.ndarray) -> Step:
         flags = {
@@ -171,6 +183,8 @@ class ResetMaskEnvs:
     def _call(self, function: Any, *args: Any) -> Turn:
         try:
             return function(*args)
+        except EnvError as error:
+            text = str(error)
         except (Exception, SystemExit):
             text = f"{function.__name__} raised{describe_exception()}"
         raise self._broken(text)

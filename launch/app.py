@@ -127,7 +127,10 @@ def suggest_preset(agent: str, env: str) -> suggestion.Suggestion:
         run = config.resolve(
             training.RunConfig, given(training.RunConfig) | {"env": env}
         )
-        made = training.make_envs(run, 1)
+        try:
+            made = training.make_envs(run, 1)
+        except envs.RowsError as error:
+            made = training.make_envs(run, error.players)
         made.close()
         return made.spaces
 

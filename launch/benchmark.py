@@ -1,4 +1,4 @@
-"""Measures speed and memory: `python -m launch.benchmark --suite=dreamerv2|estimators|merlin|serving [--json=FILE]`.
+"""Measures speed and memory: `python -m launch.benchmark --suite=NAME [--json=FILE]`.
 
 Each case runs in a process of its own, so that its peak memory is its own. On a machine that others use, quote CPU
 seconds and ratios from one run, not wall time.
@@ -20,6 +20,7 @@ from agents import score
 from agents.status import duration
 from launch import (
     app,
+    benchmark_ctf,
     benchmark_dreamerv2,
     benchmark_estimators,
     benchmark_merlin,
@@ -28,12 +29,16 @@ from launch import (
 )
 
 SUITES = {
+    "ctf": benchmark_ctf.CASES,
     "dreamerv2": benchmark_dreamerv2.CASES,
     "estimators": benchmark_estimators.CASES,
     "merlin": benchmark_merlin.CASES,
     "serving": benchmark_serving.CASES,
 }
-_ENVIRONMENTS = {"estimators": benchmark_estimators.ENVIRONMENT}
+_ENVIRONMENTS = {
+    "ctf": benchmark_ctf.ENVIRONMENT,
+    "estimators": benchmark_estimators.ENVIRONMENT,
+}
 
 _SUITE = flags.DEFINE_enum("suite", "dreamerv2", sorted(SUITES), "What to measure.")
 _ONLY = flags.DEFINE_list(

@@ -5,6 +5,7 @@ from typing import Any
 
 from agents.training import RunConfig
 from envs import options
+from envs.ctf_rules import EVENTS
 from envs.make import SUITES, _module
 from tests.envs.test_random_returns import MEASURED
 
@@ -29,3 +30,23 @@ def test_the_random_returns_are_those_that_tests_compare_with(repository: Any) -
     for name, value in stated.items():
         digits = len(value.partition(".")[2])
         assert round(MEASURED[name][0], digits) == float(value), name
+
+
+def test_the_program_that_plays_capture_the_flag_runs(
+    repository: Any, capsys: Any
+) -> None:
+    text = (repository / "docs" / "environments.md").read_text()
+    programs = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    (program,) = [each for each in programs if "ctf:small" in each]
+    exec(compile(program, "environments.md", "exec"), {})
+    assert re.fullmatch(r"\(256, 13\) \d+% drawn\n", capsys.readouterr().out)
+
+
+def test_the_events_are_told_in_their_order(repository: Any) -> None:
+    text = (repository / "docs" / "environments.md").read_text()
+    cells = re.findall(r"\| (\d+) \| ([\w' ]+?) (?=\|)", text)
+    told = {int(number): words for number, words in cells}
+    assert sorted(told) == list(range(13))
+    for number, name in enumerate(EVENTS):
+        words = set(name.split("_")) - {"carrier", "flag", "other"}
+        assert words <= set(told[number].split()), name

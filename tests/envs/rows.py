@@ -6,6 +6,7 @@ import gymnasium
 import numpy as np
 
 import envs
+from envs.catch import Catch
 from envs.counting import CountingGame
 
 
@@ -49,6 +50,11 @@ def play_rows(
 def one_row(num_envs: int) -> CountingGame:
     """Ignores how many rows are wanted."""
     return CountingGame(1)
+
+
+def one_catch() -> gymnasium.Env:
+    """A function that makes a gymnasium environment, in a module that knows no other kind."""
+    return Catch()
 
 
 class Events(gymnasium.Env):

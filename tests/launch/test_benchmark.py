@@ -8,7 +8,12 @@ import sys
 import pytest
 
 from agents.gumbel_softmax.config import ESTIMATORS
-from launch import benchmark_estimators, benchmark_merlin, benchmark_serving
+from launch import (
+    benchmark_ctf,
+    benchmark_estimators,
+    benchmark_merlin,
+    benchmark_serving,
+)
 
 KEYS = {"suite", "machine", "name", "value", "unit", "better", "reference"}
 MODELS = ("sbn/bernoulli", "sbn/categorical", "vae/bernoulli", "vae/categorical")
@@ -94,6 +99,13 @@ def test_the_merlin_suite_measures_training_updates_acts_and_the_memorys_share()
     assert set(benchmark_merlin.CASES) == {"machine", "paper"} | {
         f"task/{name}" for name in ("memory_length", "memory_game", "minigrid_memory")
     }
+
+
+def test_the_suite_of_capture_the_flag_counts_agent_steps():
+    for case in benchmark_ctf.CASES.values():
+        (row,) = case(1)
+        assert row.keys() == KEYS - {"suite", "machine"}
+        assert row["value"] > 0 and row["unit"] == "agent steps/CPU s"
 
 
 def test_a_case_that_does_not_exist_is_an_error_that_names_those_that_do(repository):

@@ -39,6 +39,8 @@ REFUSED = {
     ("--env=gim:CartPole-v1",): "did you mean 'gym'",
     ("--env=gym:CartPol-v1",): "'CartPole-v1'",
     ("--env=zoo:Cach-v0",): "'Catch-v0'",
+    ("--env=ctf:smal",): "unknown environment 'ctf:smal'; near names: ['small']",
+    ("--env=ctf:small", "--num_envs=3"): "got 3; expected a multiple of the 4 players",
     (ODD + "Fien",): "near names: ['Fine'",
     (ODD + "Fine", "--agent=dreamer"): "Did you mean 'dreamerv2'",
     (ODD + "Fine", "--preset=minatr"): "Did you mean 'minatar'",
