@@ -24,6 +24,7 @@ from agents.version import VERSION
 
 _AGENTS = {
     "dreamerv2": ("agents.dreamerv2", "DreamerV2"),
+    "ftw": ("agents.ftw", "FTW"),
     "impala": ("agents.impala", "IMPALA"),
     "merlin": ("agents.merlin", "MERLIN"),
     "tf_agents_dqn": ("agents.tf_agents_dqn", "DQN"),

@@ -151,7 +151,7 @@ def _naming(config: Any, plain: Any) -> list[str]:
 
 
 def make_envs(run: RunConfig, num_envs: int | None = None) -> VectorEnv:
-    """Makes the environments of a run, or other numbers of them for evaluation."""
+    """Makes the environments of a run, or other numbers of them for evaluation: then whole games of several players."""
     try:
         return envs_lib.make(
             run.env,
@@ -159,6 +159,10 @@ def make_envs(run: RunConfig, num_envs: int | None = None) -> VectorEnv:
             parallel=None if run.parallel == "auto" else run.parallel,
             **env_options(run),
         )
+    except envs_lib.RowsError as error:
+        if num_envs is None:
+            raise
+        return make_envs(run, -(-num_envs // error.players) * error.players)
     except TypeError as error:
         raise ValueError(f"{run.env} cannot be made so: {error}") from error
 

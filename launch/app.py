@@ -127,10 +127,7 @@ def suggest_preset(agent: str, env: str) -> suggestion.Suggestion:
         run = config.resolve(
             training.RunConfig, given(training.RunConfig) | {"env": env}
         )
-        try:
-            made = training.make_envs(run, 1)
-        except envs.RowsError as error:
-            made = training.make_envs(run, error.players)
+        made = training.make_envs(run, 1)
         made.close()
         return made.spaces
 

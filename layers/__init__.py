@@ -16,6 +16,7 @@ _HOME = {
     "ConvEncoder": "conv_encoder",
     "DeepLSTMCell": "deep_lstm_cell",
     "DenseDecoder": "dense_decoder",
+    "FTWEncoder": "ftw_encoder",
     "FactoredHead": "factored_head",
     "GumbelSoftmax": "gumbel_softmax",
     "ImpalaEncoder": "impala_encoder",

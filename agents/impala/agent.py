@@ -4,7 +4,7 @@ import dataclasses
 import math
 import pathlib
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
@@ -27,6 +27,22 @@ from estimators import masked_mean, vtrace
 from layers.unroll import unroll
 
 LARGE_SIDE = 32  # images with a side from here on take the residual net
+
+
+class Unrolled(NamedTuple):
+    """A window as the losses read it.
+
+    Attributes:
+        taken: Its T transitions.
+        reward: [T, B], what is learned from.
+        embed: [T + 1, B, E], the encoded observations.
+        outputs: Of the core, [T + 1, B, ...].
+    """
+
+    taken: Transitions
+    reward: tf.Tensor
+    embed: tf.Tensor
+    outputs: Any
 
 
 class IMPALA(CompiledAgent, OnPolicyAgent):
@@ -179,7 +195,8 @@ class IMPALA(CompiledAgent, OnPolicyAgent):
     ) -> tuple[tf.Tensor, tf.Tensor, dict[str, tf.Tensor]]:
         """Returns the policy's parameters, the action and the next state."""
         seed, batch = state["seed"][0], tf.shape(is_first)[0]
-        x = self._inputs(observation, state["action"], reward, is_first)
+        embed = self._embed(observation)
+        x = self._inputs(embed, state["action"], reward, is_first)
         after, output = self.core.step(
             unflatten(self.core.initial_state(1), state),
             x,
@@ -200,24 +217,21 @@ class IMPALA(CompiledAgent, OnPolicyAgent):
         }
         return parameters, action, flatten(after) | more
 
+    def _embed(self, observation: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        """[..., E] of observations [..., *shape] as they came."""
+        return self.encoder({key: preprocess(v) for key, v in observation.items()})
+
     def _inputs(
         self,
-        observation: Mapping[str, tf.Tensor],
+        embed: tf.Tensor,
         action: tf.Tensor,
         reward: tf.Tensor,
         is_first: tf.Tensor,
     ) -> tf.Tensor:
-        """x_t [..., I] of observations [..., *shape] as they came, and of what led to them."""
-        ready = {key: preprocess(value) for key, value in observation.items()}
+        """x_t [..., I] of an encoded observation, and of what led to it."""
         there = tf.cast(~is_first, tf.float32)[..., None]
-        return tf.concat(
-            [
-                self.encoder(ready),
-                self.choice.encode(action) * there,
-                tf.tanh(reward)[..., None],
-            ],
-            -1,
-        )
+        last = self.choice.encode(action) * there
+        return tf.concat([embed, last, tf.tanh(reward)[..., None]], -1)
 
     def _noise(self, batch: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         shape = [batch, self.core.noise_size]
@@ -246,7 +260,7 @@ class IMPALA(CompiledAgent, OnPolicyAgent):
     ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         """Returns the weighted sum of all losses over a window, and metrics."""
         config, head = self.config, self.choice.head
-        outputs = self._unroll(batch)
+        outputs, embed = self._unroll(batch)
         features = self.core.features(outputs)
         value = self.value(features)[..., 0]
         # The last row is the next window's first: it gives only the value to bootstrap from.
@@ -254,9 +268,10 @@ class IMPALA(CompiledAgent, OnPolicyAgent):
         taken = to_transitions(batch)
         log_pi = head.log_prob(parameters, self.choice.encode(taken.action))
         log_rho = log_pi - taken.state["log_prob"]
+        reward = self._reward(taken, batch)
         traced = vtrace(
             log_rho,
-            self._reward(taken, batch),
+            reward,
             value[:-1],
             config.discount * taken.discount,
             value[-1],
@@ -271,7 +286,7 @@ class IMPALA(CompiledAgent, OnPolicyAgent):
             "policy_loss": -masked_mean(traced.advantage * log_pi, taken.mask),
             "value_loss": config.value_scale * 0.5 * masked_mean(error, taken.mask),
             "entropy_loss": -entropy_scale * entropy,
-        } | self._more_losses(batch, taken, outputs)
+        } | self._more_losses(batch, Unrolled(taken, reward, embed, outputs))
         loss = tf.add_n(list(terms.values()))
         if config.sum_losses:
             loss *= tf.reduce_sum(taken.mask)
@@ -284,10 +299,10 @@ class IMPALA(CompiledAgent, OnPolicyAgent):
         }
 
     def _more_losses(
-        self, batch: dict[str, tf.Tensor], taken: Transitions, outputs: Any
+        self, batch: dict[str, tf.Tensor], unrolled: Unrolled
     ) -> dict[str, tf.Tensor]:
         """Returns weighted terms beside those of actor and critic by name; here none."""
-        del batch, taken, outputs
+        del batch, unrolled
         return {}
 
     def _reward(self, taken: Transitions, batch: dict[str, tf.Tensor]) -> tf.Tensor:
@@ -301,8 +316,12 @@ class IMPALA(CompiledAgent, OnPolicyAgent):
             return 0.3 * tf.minimum(squashed, 0.0) + 5.0 * tf.maximum(squashed, 0.0)
         return reward
 
-    def _unroll(self, batch: dict[str, tf.Tensor]) -> Any:
-        """Repeats the steps that were acted, with the same noise; returns the core's outputs [T + 1, B, ...]."""
+    def _unroll(self, batch: dict[str, tf.Tensor]) -> tuple[Any, tf.Tensor]:
+        """Repeats the steps that were acted, with the same noise.
+
+        Returns:
+            The core's outputs and the encoded observations, [T + 1, B, ...].
+        """
         prefix = "observation/"
         observation = {
             key.removeprefix(prefix): value
@@ -310,7 +329,8 @@ class IMPALA(CompiledAgent, OnPolicyAgent):
             if key.startswith(prefix)
         }
         first, rows = batch["is_first"], tf.shape(batch["reward"])[1]
-        x = self._inputs(observation, batch["action"], batch["reward"], first)
+        embed = self._embed(observation)
+        x = self._inputs(embed, batch["action"], batch["reward"], first)
         seeds = tf.unstack(batch["state/seed"][:, 0])
         noise = tf.stack([self._noise(rows, seed) for seed in seeds])
 
@@ -318,7 +338,7 @@ class IMPALA(CompiledAgent, OnPolicyAgent):
             return self.core.step(state, *now)
 
         before = unflatten(self.core.initial_state(1), batch, "start/")
-        return unroll(step, (x, first, noise), before)[1]
+        return unroll(step, (x, first, noise), before)[1], embed
 
     def _make_optimizer(self) -> Optimizer:
         config = self.config
@@ -338,12 +358,11 @@ class IMPALA(CompiledAgent, OnPolicyAgent):
             )
             for key, spec in self._batch_signature().items()
         }
-        embed = self.encoder(
-            {
-                key: preprocess(tf.zeros((1, *box.shape), box.dtype))
-                for key, box in self.spaces.observation.items()
-            }
-        )
+        nothing = {
+            key: tf.zeros((1, *box.shape), box.dtype)
+            for key, box in self.spaces.observation.items()
+        }
+        embed = self._embed(nothing)
         self.core.build(int(embed.shape[-1]) + self.choice.size + 1)
         self._loss(zeros, tf.constant(0.0))
 

@@ -46,6 +46,11 @@ AGENTS = {
         {"eval_return", "open_loop_error", "actor_grad_mix"},
         {"KEY_loss"},
     ),
+    "ftw": (
+        {"env_steps": 800, "env": "ctf:small", "env_options": "length=50"},
+        {"return", "kl", "pixel_loss"},
+        set(),
+    ),
     "impala": ({"env_steps": 80}, {"eval_return", "importance"}, set()),
     "merlin": (
         {"env_steps": 80},
@@ -66,9 +71,8 @@ def run(agent, tmp_path_factory):
     chosen = training.settings(
         agent,
         preset="debug",
-        env="zoo:Catch-v0",
         logdir=str(logdir),
-        **AGENTS[agent][0],
+        **{"env": "zoo:Catch-v0"} | AGENTS[agent][0],
     )
     training.train(chosen).close()
     return logdir

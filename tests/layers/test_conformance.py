@@ -63,6 +63,7 @@ FEED_FORWARD = {
         (6,),
         "float32",
     ),
+    "FTWEncoder": (lambda **k: layers.FTWEncoder(2, 4, **k), (17, 9, 2), "bfloat16"),
     "ImpalaEncoder": (
         lambda **k: layers.ImpalaEncoder((2, 3), 4, **k),
         (7, 6, 2),

@@ -1,0 +1,1 @@
+"""FTW: two timescales, internal rewards and auxiliary tasks on IMPALA's learner."""
