@@ -23,6 +23,7 @@ from launch import (
     benchmark_ctf,
     benchmark_dreamerv2,
     benchmark_estimators,
+    benchmark_ftw,
     benchmark_merlin,
     benchmark_serving,
     tensorflow_log,
@@ -32,6 +33,7 @@ SUITES = {
     "ctf": benchmark_ctf.CASES,
     "dreamerv2": benchmark_dreamerv2.CASES,
     "estimators": benchmark_estimators.CASES,
+    "ftw": benchmark_ftw.CASES,
     "merlin": benchmark_merlin.CASES,
     "serving": benchmark_serving.CASES,
 }

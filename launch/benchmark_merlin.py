@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from launch.measures import Row, machine_case, measured, peak_bytes, times
+from launch.random_rows import batch_of, step_of
 
 BATCH = 16  # of the preset paper, as its num_envs
 ACTIONS = 8
@@ -85,13 +86,13 @@ def _parts(preset: str, agent: Any, rows: int, repeats: int) -> list[Row]:
     """An update, the memory's part of it, and an act on as many rows."""
     import agents
 
-    batch = _batch(agent, rows)
+    batch = batch_of(agent, rows)
     update, wall = times(lambda: float(agent.update(batch)["loss"]), repeats)
     peak = peak_bytes() / 1e9
     small = agents.make("merlin", agent.spaces, preset, seed=0, slots=1)
-    less = _batch(small, rows)
+    less = batch_of(small, rows)
     without, _ = times(lambda: float(small.update(less)["loss"]), repeats)
-    step, state = _step(agent, batch), agent.initial_state(rows)
+    step, state = step_of(batch), agent.initial_state(rows)
     act, act_wall = times(lambda: agent.act(step, state)[0], 5 * repeats)
     return [
         measured(f"{preset}/update_cpu", update, "CPU s"),
@@ -101,31 +102,3 @@ def _parts(preset: str, agent: Any, rows: int, repeats: int) -> list[Row]:
         measured(f"{preset}/act_wall", act_wall * 1e3, "ms"),
         measured(f"{preset}/peak_memory", peak, "GB"),
     ]
-
-
-def _batch(agent: Any, rows: int) -> dict[str, Any]:
-    """Random rows of the agent's own signature, in the middle of long episodes."""
-    rng = np.random.default_rng(0)
-    found: dict[str, Any] = {}
-    for key, spec in agent._batch_signature().items():
-        shape = [n or rows for n in spec.shape]
-        kind = spec.dtype.as_numpy_dtype
-        if key.startswith("start/"):
-            found[key] = np.zeros(shape, kind)
-        elif key.startswith("observation/") and kind == np.uint8:
-            found[key] = rng.integers(0, 256, shape, np.uint8)
-        elif kind == np.float32:
-            found[key] = rng.uniform(size=shape).astype(np.float32)
-        else:
-            found[key] = np.zeros(shape, kind)
-    return found
-
-
-def _step(agent: Any, batch: dict[str, Any]) -> Any:
-    from envs.api import Step
-
-    keys = [key for key in batch if key.startswith("observation/")]
-    observation = {key.partition("/")[2]: batch[key][0] for key in keys}
-    nothing = np.zeros(batch["reward"].shape[1], np.float32)
-    never = nothing > 0
-    return Step(observation, batch["action"][0], nothing, nothing + 1, never, never)

@@ -73,12 +73,12 @@ def main() -> None:
 
 
 def _locate(name: str) -> pathlib.Path:
-    try:
-        return policy.locate(name)
-    except (FileNotFoundError, ValueError) as error:
+    path = policy.locate(name)
+    if not (path / "config.json").is_file():
         raise ValueError(
-            f"--against={name}: neither a scripted team ({', '.join(ctf_teams.TEAMS)}) nor a run: {error}"
-        ) from None
+            f"--against={name}: neither a scripted team ({', '.join(ctf_teams.TEAMS)}) nor the folder of a run"
+        )
+    return path
 
 
 def _make_envs(run: settings_lib.RunConfig) -> VectorEnv:

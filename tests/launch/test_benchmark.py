@@ -11,6 +11,7 @@ from agents.gumbel_softmax.config import ESTIMATORS
 from launch import (
     benchmark_ctf,
     benchmark_estimators,
+    benchmark_ftw,
     benchmark_merlin,
     benchmark_serving,
 )
@@ -99,6 +100,18 @@ def test_the_merlin_suite_measures_training_updates_acts_and_the_memorys_share()
     assert set(benchmark_merlin.CASES) == {"machine", "paper"} | {
         f"task/{name}" for name in ("memory_length", "memory_game", "minigrid_memory")
     }
+
+
+def test_the_ftw_suite_measures_games_acting_learning_and_all_together():
+    found = {row["name"]: row for row in benchmark_ftw.train_case("ctf")(1)}
+    rates = {"env_cpu", "train_cpu", "train", "learn_cpu", "act_rate"}
+    costs = {"update_cpu", "update_wall", "act_cpu", "peak_memory"}
+    assert found.keys() == {f"ctf/{name}" for name in rates | costs}
+    assert all(row["value"] > 0 for row in found.values())
+    assert {n for n, row in found.items() if row["better"] == "higher"} == {
+        f"ctf/{name}" for name in rates
+    }
+    assert set(benchmark_ftw.CASES) == {"machine", "paper", *benchmark_ftw.CTF}
 
 
 def test_the_suite_of_capture_the_flag_counts_agent_steps():

@@ -1,0 +1,56 @@
+"""Matches as a command."""
+
+import json
+
+import pytest
+
+from agents import training
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    logdir = tmp_path_factory.mktemp("run")
+    chosen = training.settings(
+        "ftw",
+        preset="debug",
+        env="ctf:small",
+        env_options="length=20",
+        logdir=str(logdir),
+    )
+    training.train(chosen).close()
+    return logdir
+
+
+@pytest.fixture
+def command(launch):
+    return launch("match")
+
+
+def test_a_run_plays_scripted_teams_and_itself(command, run, tmp_path):
+    said = command(
+        f"--logdir={run}",
+        f"--against=random,{run}",
+        *("--games=4", "--together=2", "--json=out.json", "--video=videos"),
+    )
+    made = json.loads((tmp_path / "out.json").read_text())
+    assert set(made["matches"]) == {"random", str(run)}
+    for each in made["matches"].values():
+        assert each["won"] + each["drawn"] + each["lost"] == each["games"] == 4
+        low, high = each["interval"]
+        assert 0 <= low <= each["win_rate"] <= high <= 1
+    assert (tmp_path / "videos" / "random.mp4").stat().st_size > 1000
+    assert "random" in said and "95 % interval" in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "--logdir is needed"),
+        (["--against=randon"], "neither a scripted team (attacker"),
+        (["--env=zoo:Catch-v0"], "unknown option 'length'"),
+    ],
+)
+def test_bad_input_is_told_in_one_sentence(command, run, arguments, said):
+    given = [f"--logdir={run}"] if arguments else []
+    text = command(*given, *arguments, ok=False)
+    assert said in text and "Traceback" not in text
