@@ -113,8 +113,8 @@ def test_every_command_names_a_launcher_and_flags_that_exist(text, repository):
 
 
 def test_every_preset_and_ablation_is_known(text):
-    found = re.findall(r"launch\.(dreamerv2|merlin)\b(.*)", text)
-    assert {agent for agent, _ in found} == {"dreamerv2", "merlin"}
+    found = re.findall(r"launch\.(dreamerv2|ftw|merlin)\b(.*)", text)
+    assert {agent for agent, _ in found} == {"dreamerv2", "ftw", "merlin"}
     for agent, flags in found:
         entry = registry.entry(agent)
         presets = re.findall(r"--preset=([\w,]+)", flags)

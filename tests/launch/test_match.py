@@ -46,7 +46,7 @@ def test_a_run_plays_scripted_teams_and_itself(command, run, tmp_path):
     ("arguments", "said"),
     [
         ([], "--logdir is needed"),
-        (["--against=randon"], "neither a scripted team (attacker"),
+        (["--against=randon"], "neither a scripted team (random"),
         (["--env=zoo:Catch-v0"], "unknown option 'length'"),
     ],
 )
