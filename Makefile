@@ -24,8 +24,8 @@ demo: $(READY) ## Watch an agent learn a small game within 10 minutes
 pong: $(READY) ## Train DreamerV2 on Atari Pong for 20 minutes
 	@$(RUN) -m launch.pong
 
-test: $(READY) ## Run the tests that every commit must pass
-	@$(RUN) -m pytest -m 'not slow and not learning and not soak'
+test: $(READY) ## Run the tests that every commit must pass, a process per core
+	@$(RUN) -m pytest -n auto --dist loadfile -m 'not slow and not learning and not soak'
 
 learning: $(READY) ## See that DreamerV2 learns Catch, in two minutes
 	@$(RUN) -m pytest -m learning '$(CATCH)'
