@@ -58,13 +58,24 @@ class OnPolicyAgent(Learner):
         """Makes the update on a full window; raises NonFiniteError on a loss that is not finite."""
         if not self.updates_due():
             return None
-        assert self._rollout is not None
         if self.on_update:
             self.on_update(0, 1)
-        start = {f"start/{key}": value for key, value in self._start.items()}
-        found = self.update(self._rollout.take() | start)
+        return self.learn(self.take_window())
+
+    def take_window(self) -> dict[str, Any]:
+        """Returns the full window, rows and the state before them, and begins the next with its last row."""
+        assert self._rollout is not None
+        start = {f"start/{key}": np.asarray(v) for key, v in self._start.items()}
         self._start = self._latest
-        metrics = {key: float(value) for key, value in found.items()}
+        return self._rollout.take() | start
+
+    def drop_window(self) -> None:
+        """Forgets the rows collected so far."""
+        self._rollout = None
+
+    def learn(self, batch: Mapping[str, Any]) -> Metrics:
+        """Makes an update on a window, whoever collected it; raises NonFiniteError on a loss that is not finite."""
+        metrics = {key: float(value) for key, value in self.update(batch).items()}
         if not np.isfinite(metrics["loss"]):
             raise NonFiniteError(not_finite(self, metrics))
         self.updates += 1

@@ -50,17 +50,31 @@ class RunConfig:
     minutes: float = option(
         0.0, "Stop after so many minutes and save; 0 for no such limit."
     )
+    actors: int = option(
+        0,
+        "Ray processes that act, each with num_envs environments; 0: this process acts and learns in turn.",
+    )
+    max_lag: int = option(
+        0,
+        "With actors: updates by which their weights may be older than the learner's, at least as many as actors; 0: twice as many.",
+    )
+    ray_address: str = option(
+        "", "With actors: a running Ray cluster, 'auto' for the one of this machine."
+    )
 
 
 # What may differ when a run is resumed: nothing here changes what is learned.
 FREE_TO_CHANGE = {
+    "actors",
     "env_steps",
     "eval_episodes",
     "eval_every",
     "keep",
     "log_every",
     "logdir",
+    "max_lag",
     "minutes",
+    "ray_address",
     "video_every",
 }
 

@@ -4,12 +4,13 @@ import contextlib
 import pathlib
 import shlex
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
 from agents import (
+    actors,
     checkpoint,
     command,
     driver,
@@ -25,6 +26,7 @@ from agents import config as config_lib
 from agents.api import Agent, Report, Tree, VectorEnv
 from agents.every import Every
 from agents.logger import Logger
+from agents.on_policy import OnPolicyAgent
 from agents.settings import (
     FREE_TO_CHANGE,
     RunConfig,
@@ -116,6 +118,7 @@ class Run:
             "video": Every(self.config.video_every, self._first_video()),
         }
         self._resume()
+        self._pool = self._make_pool()
         self.agent.on_update = self._on_update
         registry.write_config(logdir, self._description())
         self._introduce()
@@ -137,16 +140,32 @@ class Run:
         ):
             start = agent.env_steps
             until = (start // config.save_every + 1) * config.save_every
-            for event in driver.run(
-                agent,
-                self.envs,
-                until=min(until, config.env_steps),
-                seed=_segment_seed(config.seed, start),
-            ):
+            seed = _segment_seed(config.seed, start)
+            for event in self._events(min(until, config.env_steps), seed):
                 self._on_event(event)
                 if self._stopping() or self._time_is_up():
                     break
             self._save()
+
+    def _events(self, until: int, seed: int) -> Iterator[driver.Event]:
+        """The loop of a segment, in this process or with actors."""
+        if self._pool is None:
+            return driver.run(self.agent, self.envs, until=until, seed=seed)
+        lag = self.config.max_lag or 2 * self._pool.size
+        agent: Any = self.agent
+        return actors.run(agent, self._pool, until=until, seed=seed, max_lag=lag)
+
+    def _make_pool(self) -> actors.Pool | None:
+        if not self.config.actors:
+            return None
+        if not isinstance(self.agent, OnPolicyAgent):
+            raise ValueError(
+                f"actors={self.config.actors} came, but {self.agent.name} learns from a replay of its own steps: actors "
+                "collect for agents that learn from windows, such as impala"
+            )
+        self._set_phase("starting actors")
+        address = self.config.ray_address
+        return actors.RayPool(self.settings, self.config.actors, address, self._say)
 
     def _time_is_up(self) -> bool:
         return 0 < self.config.minutes <= self._minutes()
@@ -162,6 +181,8 @@ class Run:
         with contextlib.ExitStack() as stack:
             stack.callback(self.agent.close)
             stack.callback(self.envs.close)
+            if self._pool is not None:
+                stack.callback(self._pool.close)
             if self._eval_envs is not None:
                 stack.callback(self._eval_envs.close)
 
@@ -251,7 +272,7 @@ class Run:
             self._status.update(self.agent.env_steps, self.agent.updates, done=done)
 
     def _record(self, event: driver.Event) -> None:
-        if not self.config.video_every:
+        if not self.config.video_every or self._pool is not None:
             return
         episode = self._recorder.add(event.step, self.envs.render)
         if episode is not None:

@@ -6,8 +6,8 @@ from types import ModuleType
 from envs.errors import MissingError
 
 
-def require(module: str, extra: str) -> ModuleType:
-    """Imports a module of an optional suite.
+def require(module: str, extra: str, what: str = "this environment") -> ModuleType:
+    """Imports a module of an optional suite, which `what` needs.
 
     Raises:
         MissingError: Saying which extra to install.
@@ -18,5 +18,5 @@ def require(module: str, extra: str) -> ModuleType:
         if error.name is None or error.name.split(".")[0] != module.split(".")[0]:
             raise
         raise MissingError(
-            f"this environment needs the extra '{extra}': pip install 'latent-agent-zoo[{extra}]'"
+            f"{what} needs the extra '{extra}': pip install 'latent-agent-zoo[{extra}]'"
         ) from None

@@ -51,7 +51,7 @@ AGENTS = {
         {"return", "kl", "pixel_loss"},
         set(),
     ),
-    "impala": ({"env_steps": 80}, {"eval_return", "importance"}, set()),
+    "impala": ({"env_steps": 80}, {"eval_return", "importance"}, {"lag"}),
     "merlin": (
         {"env_steps": 80},
         {"eval_return", "image_error", "watched_value_error"},
