@@ -47,7 +47,12 @@ AGENTS = {
         {"KEY_loss"},
     ),
     "ftw": (
-        {"env_steps": 800, "env": "ctf:small", "env_options": "length=50"},
+        {
+            "env_steps": 800,
+            "env": "ctf:small",
+            "env_options": "length=50",
+            "save_every": 800,
+        },
         {"return", "kl", "pixel_loss"},
         set(),
     ),

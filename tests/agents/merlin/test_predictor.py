@@ -7,6 +7,7 @@ import tensorflow as tf
 from agents.merlin import rows as rows_lib
 from agents.named import unflatten
 from tests.agents.merlin import common
+from tests.agents.windows import WINDOW
 
 PREDICTING = {
     "encoder",
@@ -150,8 +151,8 @@ def test_shapes_are_those_of_the_paper():
     rows = common.rows(agent, batch)
     window = common.tensors(rows)
     _, outputs = agent._unroll(rows_lib.to_rows(window, 3), window)
-    assert outputs.weights.shape == (common.WINDOW, batch, 2, 9)
-    assert outputs.policy_weights.shape == (common.WINDOW, batch, 1, 9)
+    assert outputs.weights.shape == (WINDOW, batch, 2, 9)
+    assert outputs.policy_weights.shape == (WINDOW, batch, 1, 9)
 
 
 def lstm(cell, x, h, c):
