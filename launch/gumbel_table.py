@@ -55,7 +55,9 @@ def train(plan: Plan, output: pathlib.Path, workers: int) -> None:
         console.print(f"resume    {command}", markup=False, soft_wrap=True)
         raise SystemExit(128 + stopped_by)
     show(write(plan, output, command), Console())
-    print(f"\nwritten: {output}/score.json, results.jsonl, table.csv, table.png")
+    print(
+        f"\nwritten: {output}/score.json, results.jsonl, table.csv, table.md, table.png"
+    )
 
 
 def show(made: Mapping[str, Any], console: Console) -> None:
@@ -143,7 +145,7 @@ def content(plan: Plan, command: str) -> dict[str, Any]:
 
 
 def write(plan: Plan, output: pathlib.Path, command: str) -> dict[str, Any]:
-    """Writes score.json, results.jsonl, table.csv and table.png; returns the content of the first."""
+    """Writes score.json, results.jsonl, table.csv, table.md and table.png; returns the content of the first."""
     from launch import table_figure
 
     output.mkdir(parents=True, exist_ok=True)
@@ -157,6 +159,7 @@ def write(plan: Plan, output: pathlib.Path, command: str) -> dict[str, Any]:
             for source, values in (("here", made["table"]), ("paper", REFERENCE)):
                 numbers = [values[row].get(name, "") for name in plan.estimators]
                 writer.writerow([row, source, *numbers])
+    (output / "table.md").write_text(markdown(made))
     table_figure.draw(made, output / "table.png")
     return made
 
@@ -174,6 +177,34 @@ def _cell(plan: Plan, cell: Cell) -> dict[str, Any]:
             for seed, run in plan.finals(cell).items()
         ],
     }
+
+
+def markdown(made: Mapping[str, Any]) -> str:
+    """Returns the table and the count of pairs as a page."""
+    rows = list(made["table"])
+    lines = [
+        "Test negative log-likelihood in nats, here / in the paper; the mean over seeds where there are several (their number "
+        "behind it).",
+        "",
+        f"| estimator | {' | '.join(rows)} |",
+        f"|---|{'---:|' * len(rows)}",
+    ]
+    for name in dict.fromkeys(name for row in rows for name in made["table"][row]):
+        cells = []
+        for row in rows:
+            ours = made["table"][row].get(name)
+            seeds = len(made["cells"][row].get(name, {}).get("runs", []))
+            several = f" ({seeds})" if seeds > 1 else ""
+            cells.append(
+                f"{_number(ours)} / {_number(REFERENCE[row].get(name))}{several}"
+            )
+        lines.append(f"| `{name}` | {' | '.join(cells)} |")
+    lines += ["", "Pairs of estimators that the paper has 3 nats or more apart:", ""]
+    for row, pairs in made["order"].items():
+        broken = "; not ".join(f"{a} < {b}" for a, b in pairs["broken"])
+        text = f"- {row}: {pairs['kept']} of {pairs['of']} in the paper's order"
+        lines.append(text + (f"; not {broken}" if broken else ""))
+    return "\n".join(lines) + "\n"
 
 
 def _hours(results: Mapping[str, Result]) -> float:

@@ -77,7 +77,6 @@ class Controls:
         cost: Callable[[tf.Tensor], tf.Tensor],
         mean_cost: Callable[[tf.Tensor], tf.Tensor],
         temperature: tf.Tensor,
-        slope: tf.Tensor,
     ) -> dict[str, Any]:
         """Returns the estimator's options.
 
@@ -86,7 +85,6 @@ class Controls:
             cost: Of the layer's latents.
             mean_cost: The same with the means of the layers after it.
             temperature: Scalar.
-            slope: Scalar.
         """
         name, moments = self._config.estimator, self.moments()
         if name == "score_function":
@@ -95,8 +93,6 @@ class Controls:
             return {"baseline": self._output(inputs), "moments": moments}
         if name == "muprop":
             return {"scale": moments.scale(), "mean_cost": mean_cost}
-        if name == "slope_annealed_straight_through":
-            return {"slope": slope}
         if name in ("gumbel_softmax", "st_gumbel_softmax", "gumbel_rao"):
             options: dict[str, Any] = {"temperature": temperature}
             if name == "gumbel_rao":

@@ -16,6 +16,7 @@ from agents.model import Metrics, Model
 from estimators import Estimate
 from estimators.cost import part
 
+_ANNEALED = "slope_annealed_straight_through"
 CHUNK = 100  # images, and samples of each, evaluated at once
 
 
@@ -77,7 +78,7 @@ class GumbelSoftmaxModel(Model):
             tf.constant(images),
             tf.constant([[self.seed, step] for step in steps], tf.int32),
             tf.constant([self._temperature(step) for step in steps], tf.float32),
-            tf.constant([self._slope(step) for step in steps], tf.float32),
+            tf.constant([self._slope_at(step) for step in steps], tf.float32),
         )
         self.updates += len(images)
         metrics = {name: float(value) for name, value in values.items()}
@@ -109,6 +110,7 @@ class GumbelSoftmaxModel(Model):
             progress: Called with the number of images done.
             seed: Of the samples.
         """
+        self.nets.slope.assign(self._slope_at(self.updates))
         chunk = min(CHUNK, samples)
         rounds = -(-samples // chunk)
         totals = np.zeros(2)
@@ -124,7 +126,11 @@ class GumbelSoftmaxModel(Model):
 
     def pictures(self, images: np.ndarray) -> dict[str, np.ndarray]:
         """Returns completed lower halves, or reconstructions and samples; see `pictures.draw`."""
+        self.nets.slope.assign(self._slope_at(self.updates))
         return pictures.draw(self.nets, images, self.seed)
+
+    def _slope_at(self, update: int) -> float:
+        return self._slope(update) if self.config.estimator == _ANNEALED else 1.0
 
     @tf.function(
         input_signature=[
@@ -144,19 +150,19 @@ class GumbelSoftmaxModel(Model):
         total = tf.zeros([3])
         for i in tf.range(tf.shape(images)[0]):
             x = tf.cast(images[i], tf.float32)
-            total += self._update(x, seeds[i], temperatures[i], slopes[i])
+            self.nets.slope.assign(slopes[i])
+            total += self._update(x, seeds[i], temperatures[i])
         loss, cost, kl = tf.unstack(total / tf.cast(tf.shape(images)[0], tf.float32))
         found = {"loss": loss}
         return found | ({"surprise": cost, "kl": kl} if self.nets.depth == 1 else {})
 
     def _update(
-        self, x: tf.Tensor, seed: tf.Tensor, temperature: tf.Tensor, slope: tf.Tensor
+        self, x: tf.Tensor, seed: tf.Tensor, temperature: tf.Tensor
     ) -> tf.Tensor:
         sampled: list[Sampled] = []
         with tf.GradientTape(persistent=bool(self._controlled)) as tape:
             given, shown = self.nets.split(x)
-            knobs = (temperature, slope)
-            surprise, kl = self._expected(0, given, shown, seed, knobs, sampled)
+            surprise, kl = self._expected(0, given, shown, seed, temperature, sampled)
             loss = tf.reduce_mean(surprise + kl)
             control = [s.estimate.control_loss for s in sampled]
             wanted = [tf.reduce_mean(each) for each in control if each is not None]
@@ -178,7 +184,7 @@ class GumbelSoftmaxModel(Model):
         inputs: tf.Tensor,
         shown: tf.Tensor,
         seed: tf.Tensor,
-        knobs: tuple[tf.Tensor, tf.Tensor],
+        temperature: tf.Tensor,
         sampled: list[Sampled],
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """The surrogate of the expected surprise from a layer on, and the KL in closed form, both [...]."""
@@ -188,7 +194,7 @@ class GumbelSoftmaxModel(Model):
 
         def cost(z: tf.Tensor) -> tf.Tensor:
             if layer + 1 < nets.depth:
-                below = (layer + 1, z, shown, part(seed, 7), knobs, sampled)
+                below = (layer + 1, z, shown, part(seed, 7), temperature, sampled)
                 return self._expected(*below)[0]
             surprise = nets.surprise(z, shown)
             return surprise + nets.log_ratio(logits, z) if in_sample else surprise
@@ -198,9 +204,16 @@ class GumbelSoftmaxModel(Model):
                 z = nets.kind.mean(nets.logits(i, z))
             return nets.surprise(z, shown)
 
-        options = controls.options(nets.flat(layer, inputs), cost, mean_cost, *knobs)
+        flat = nets.flat(layer, inputs)
+        options = controls.options(flat, cost, mean_cost, temperature)
+        name = self.config.estimator
         made = estimators.estimate(
-            self.config.estimator, logits, cost, seed, self.config.latent, **options
+            "straight_through" if name == _ANNEALED else name,  # the net has the slope
+            logits,
+            cost,
+            seed,
+            self.config.latent,
+            **options,
         )
         sampled.append(Sampled(layer, made))
         analytic = nets.depth == 1 and not in_sample

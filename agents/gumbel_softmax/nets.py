@@ -14,7 +14,9 @@ HALF = PIXELS // 2
 
 
 class Nets:
-    """Stochastic layers logits_l = W_l z_{l-1} + b_l, and pixels' logits of the last one.
+    """Stochastic layers logits_l = a (W_l z_{l-1} + b_l), and pixels' logits of the last one.
+
+    a, the slope, is 1 unless it is annealed; then it is a part of the net, in training and evaluation alike.
 
     sbn: 392 -> z_1 -> z_2 -> 392, no deterministic layer;  vae: 784 -> z_1 -> 784, with classes a layer of units before
     the pixels. Inputs are centred by the training images' mean, latents are 0 or 1, and the pixels' bias begins at
@@ -49,6 +51,7 @@ class Nets:
         self._layers["pixels"] = self._dense(last, shown)
         clipped = np.clip(mean[-shown:], 0.01, 0.99)
         self._layers["pixels"].bias.assign(np.log(clipped) - np.log1p(-clipped))
+        self.slope = tf.Variable(1.0, trainable=False, name="slope")
         self.prior = keras.Variable(
             np.zeros(self.event, np.float32),
             trainable=config.task == "vae" and config.prior == "learned",
@@ -76,7 +79,7 @@ class Nets:
 
     def logits(self, layer: int, inputs: tf.Tensor) -> tf.Tensor:
         """Returns the logits [..., *event] of a stochastic layer, from the given pixels or the layer before."""
-        flat = self._layers[f"layer{layer}"](self.flat(layer, inputs))
+        flat = self.slope * self._layers[f"layer{layer}"](self.flat(layer, inputs))
         return tf.reshape(flat, tf.concat([tf.shape(flat)[:-1], self.event], 0))
 
     def pixels(self, z: tf.Tensor) -> tf.Tensor:

@@ -151,6 +151,9 @@ def test_the_table_is_written_beside_the_papers(plan, tmp_path):
         f"{ROW},here,104.0,104.0",
         f"{ROW},paper,107.0,101.5",
     ]
+    page = (tmp_path / "out" / "table.md").read_text()
+    assert "| `gumbel_softmax` | 104.0 / 101.5 (3) |" in page
+    assert f"- {ROW}: 0 of 1 in the paper's order; not gumbel_softmax < muprop" in page
     assert (tmp_path / "out" / "table.png").stat().st_size > 5000
 
 

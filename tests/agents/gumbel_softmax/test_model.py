@@ -119,8 +119,8 @@ def test_unbiased_estimators_have_the_enumerated_gradient_through_all_layers(
     def estimate(seed):
         with tf.GradientTape() as tape:
             given, shown = model.nets.split(x)
-            knobs = (tf.constant(1.0), tf.constant(1.0))
-            surprise, kl = model._expected(0, given, shown, seed, knobs, [])
+            one = tf.constant(1.0)
+            surprise, kl = model._expected(0, given, shown, seed, one, [])
             loss = tf.reduce_mean(surprise + kl)
         return tape.gradient(loss, weights, unconnected_gradients="zero")
 
@@ -186,8 +186,8 @@ def test_normalising_the_signal_divides_the_kl_alike_so_the_encoder_keeps_its_di
         with tf.GradientTape(persistent=True) as tape:
             tape.watch(logits)
             given, shown = model.nets.split(x)
-            knobs = (tf.constant(1.0), tf.constant(1.0))
-            surprise, kl = model._expected(0, given, shown, [3, 4], knobs, [])
+            one = tf.constant(1.0)
+            surprise, kl = model._expected(0, given, shown, [3, 4], one, [])
         prior = model.nets.prior.value
         return *(tape.gradient(part, logits) for part in (surprise, kl)), tape.gradient(
             kl, prior
@@ -200,6 +200,35 @@ def test_normalising_the_signal_divides_the_kl_alike_so_the_encoder_keeps_its_di
     for was, now in zip(before[:2], after[:2], strict=True):
         np.testing.assert_allclose(now, was / 4, rtol=1e-5, atol=1e-7)
     np.testing.assert_allclose(after[2], before[2], rtol=1e-6)
+
+
+def test_an_annealed_slope_is_a_part_of_the_net_in_training_and_evaluation_alike():
+    name = "slope_annealed_straight_through"
+    annealed = make("vae", "bernoulli", name, slope="slope(1, 1, 3)")
+    annealed.updates = 1  # slope 2
+    plain = make("vae", "bernoulli")
+    for key in ("layer0/kernel", "layer0/bias"):
+        variable = plain.nets.variables()[key]
+        variable.assign(2 * variable)
+    one, other = (m.evaluate(IMAGES, 200) for m in (annealed, plain))
+    assert one == pytest.approx(other, rel=1e-5)
+    loss = exact_loss(annealed, IMAGES)
+    assert float(loss) == pytest.approx(float(exact_loss(plain, IMAGES)), rel=1e-5)
+    x = tf.cast(IMAGES, tf.float32)
+    given, shown = annealed.nets.split(x)
+    found = [
+        tf.reduce_mean(sum(m._expected(0, given, shown, [1, 2], tf.constant(1.0), [])))
+        for m in (annealed, make_straight_through(plain))
+    ]
+    assert float(found[0]) == pytest.approx(float(found[1]), rel=1e-5)
+
+
+def make_straight_through(like):
+    """A straight-through model with the weights of another."""
+    model = make("vae", "bernoulli", "straight_through")
+    for key, variable in model.nets.variables().items():
+        variable.assign(like.nets.variables()[key])
+    return model
 
 
 def test_the_running_moments_are_those_of_the_costs():
