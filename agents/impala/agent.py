@@ -11,7 +11,7 @@ import tensorflow as tf
 from gymnasium.spaces import Box
 
 import layers
-from agents import precision, schedule
+from agents import precision, schedule, window_specs
 from agents.api import Batch, Mode, Spaces
 from agents.compiled import CompiledAgent
 from agents.impala import actions
@@ -352,37 +352,20 @@ class IMPALA(CompiledAgent, OnPolicyAgent):
 
     def _build(self) -> None:
         """Creates all weights by one pass over zeros."""
-        zeros = {
-            key: tf.zeros(
-                [spec.shape[0] or 1, *(n or 1 for n in spec.shape[1:])], spec.dtype
-            )
-            for key, spec in self._batch_signature().items()
-        }
         nothing = {
             key: tf.zeros((1, *box.shape), box.dtype)
             for key, box in self.spaces.observation.items()
         }
         embed = self._embed(nothing)
         self.core.build(int(embed.shape[-1]) + self.choice.size + 1)
-        self._loss(zeros, tf.constant(0.0))
+        self._loss(window_specs.zeros(self._batch_signature()), tf.constant(0.0))
 
     def _batch_signature(self) -> dict[str, tf.TensorSpec]:
         space = self.spaces.action
         kind = "float32" if isinstance(space, Box) else "int32"
-        rows = self.observation_kinds() | {
+        more = {
             "action": (tuple(space.shape or ()), kind),
-            "reward": ((), "float32"),
-            "discount": ((), "float32"),
-            "is_first": ((), "bool"),
-            "state/seed": ((2,), "int32"),
             "state/log_prob": ((), "float32"),
         }
-        specs = {
-            key: tf.TensorSpec((self.window, None, *shape), dtype)
-            for key, (shape, dtype) in rows.items()
-        }
-        start = {
-            f"start/{key}": tf.TensorSpec((None, *value.shape[1:]), value.dtype)
-            for key, value in flatten(self.core.initial_state(1)).items()
-        }
-        return specs | start
+        rows = self.observation_kinds() | more | dict(window_specs.COMMON)
+        return window_specs.specs(self.window, rows, self.core.initial_state(1))

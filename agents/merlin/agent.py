@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from agents import precision, schedule
+from agents import precision, schedule, window_specs
 from agents.api import Batch, Mode, Report, Spaces, State, Step
 from agents.compiled import CompiledAgent
 from agents.learner import Distribution, Policy
@@ -301,31 +301,12 @@ class MERLIN(CompiledAgent, OnPolicyAgent):
 
     def _build(self) -> None:
         """Creates all weights by one pass over zeros."""
-        zeros = {
-            key: tf.zeros(
-                [spec.shape[0] or 1, *(n or 1 for n in spec.shape[1:])], spec.dtype
-            )
-            for key, spec in self._batch_signature().items()
-        }
-        self._loss(zeros, tf.constant(0.0))
+        self._loss(window_specs.zeros(self._batch_signature()), tf.constant(0.0))
 
     def _batch_signature(self) -> dict[str, tf.TensorSpec]:
-        rows = self.observation_kinds() | {
-            "action": ((), "int32"),
-            "reward": ((), "float32"),
-            "discount": ((), "float32"),
-            "is_first": ((), "bool"),
-            "state/seed": ((2,), "int32"),
-        }
-        specs = {
-            key: tf.TensorSpec((self.window, None, *shape), dtype)
-            for key, (shape, dtype) in rows.items()
-        }
-        start = {
-            f"start/{key}": tf.TensorSpec((None, *value.shape[1:]), value.dtype)
-            for key, value in flatten(self.core.initial_state(1)).items()
-        }
-        return specs | start
+        action = {"action": ((), "int32")}
+        rows = self.observation_kinds() | action | dict(window_specs.COMMON)
+        return window_specs.specs(self.window, rows, self.core.initial_state(1))
 
 
 def _trainable(modules: Mapping[str, keras.layers.Layer]) -> list[keras.Variable]:
