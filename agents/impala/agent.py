@@ -310,11 +310,11 @@ class IMPALA(CompiledAgent, OnPolicyAgent):
         del batch
         reward, how = taken.reward, self.config.reward_transform
         if how == "unit":
-            return tf.clip_by_value(reward, -1.0, 1.0)
+            reward = tf.clip_by_value(reward, -1.0, 1.0)
         if how == "asymmetric":
             squashed = tf.tanh(reward)
-            return 0.3 * tf.minimum(squashed, 0.0) + 5.0 * tf.maximum(squashed, 0.0)
-        return reward
+            reward = 0.3 * tf.minimum(squashed, 0.0) + 5.0 * tf.maximum(squashed, 0.0)
+        return self.config.reward_scale * reward
 
     def _unroll(self, batch: dict[str, tf.Tensor]) -> tuple[Any, tf.Tensor]:
         """Repeats the steps that were acted, with the same noise.

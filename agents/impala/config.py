@@ -46,6 +46,10 @@ class IMPALAConfig:
         "Of rewards before learning: as they are, cut to [-1, 1], or 0.3 min(tanh r, 0) + 5 max(tanh r, 0).",
         REWARDS,
     )
+    reward_scale: float = option(
+        1.0,
+        "Factor of rewards after that: large returns drown the policy in the value's loss.",
+    )
     value_scale: float = option(0.5, "Weight of the value's loss.")
     entropy_scale: str = option(
         "0.01", "Weight of the policy's entropy; may be a schedule.", is_schedule=True
@@ -113,9 +117,9 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "env": "gym:CartPole-v1",
         "env_steps": 300_000,
         "lstm_units": 64,
-        "entropy_scale": "0.003",
+        "entropy_scale": "0.001",
         "learning_rate": "linear(2e-3, 0, 300e3)",
-        "reward_transform": "identity",
+        "reward_scale": 0.03,
     },
     "minatar": _SMALL
     | {

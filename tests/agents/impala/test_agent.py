@@ -210,12 +210,13 @@ def test_actions_that_older_weights_chose_count_by_their_probability(made):
     ],
 )
 def test_rewards_are_transformed_before_learning(how, wanted):
-    agent = make(reward_transform=how, observation={"vector": VECTOR})
+    agent = make(reward_transform=how, reward_scale=0.5, observation={"vector": VECTOR})
 
     class Taken:
         reward = tf.constant([[-3.0, 0.5, 2.0]])
 
-    np.testing.assert_allclose(agent._reward(Taken, {}), [wanted], rtol=1e-6)
+    half = 0.5 * np.array([wanted])
+    np.testing.assert_allclose(agent._reward(Taken, {}), half, rtol=1e-6)
 
 
 @EVERY_KIND
