@@ -131,7 +131,7 @@ def content(plan: Plan, command: str) -> dict[str, Any]:
         "env": "MNIST, " + ", ".join(sorted({run["data"] for run in runs})),
         "preset": plan.preset,
         "command": command,
-        **score.origin(", ".join(sorted({each["commit"] for each in done.values()}))),
+        **score.origin(", ".join(_commits(done))),
         "cpu_hours": round(_hours(done), 3),
         "updates": plan.updates,
         "table": ours,
@@ -205,6 +205,12 @@ def markdown(made: Mapping[str, Any]) -> str:
         text = f"- {row}: {pairs['kept']} of {pairs['of']} in the paper's order"
         lines.append(text + (f"; not {broken}" if broken else ""))
     return "\n".join(lines) + "\n"
+
+
+def _commits(results: Mapping[str, Result]) -> list[str]:
+    """The commits that the runs were made with; one that was resumed may have several."""
+    lists = (each["commit"].split(", ") for each in results.values())
+    return sorted({commit for commits in lists for commit in commits if commit})
 
 
 def _hours(results: Mapping[str, Result]) -> float:
