@@ -1,4 +1,4 @@
-"""Writes the tables of estimators/README.md from scores/estimators/toys/estimators.json: a part of `make estimators`."""
+"""Writes the tables of estimators/README.md from scores/: a part of `make estimators`."""
 
 import json
 import pathlib
@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 PAGE = ROOT / "estimators" / "README.md"
 MEASURED = ROOT / "scores" / "estimators" / "toys" / "estimators.json"
+TRAINED = ROOT / "scores" / "gumbel_softmax" / "table1" / "score.json"
 START = "<!-- written by `make estimators` from here -->"
 END = "<!-- to here -->"
 CERTAIN = 4  # standard errors from which on a bias is no noise
@@ -103,11 +104,17 @@ TEXTS: Mapping[str, Text] = {
 }
 
 
-def page(text: str, measured: Mapping[str, Any]) -> str:
-    """Returns a README with the tables between the markers replaced."""
+def page(text: str, measured: Mapping[str, Any], trained: Mapping[str, Any]) -> str:
+    """Returns a README with the tables between the markers replaced.
+
+    Args:
+        text: The README.
+        measured: What `launch.estimators` found on small problems.
+        trained: What `launch.gumbel_softmax --table` found on MNIST.
+    """
     before, rest = text.split(START)
     _, after = rest.split(END)
-    lines = [*_overview(measured), "", *_numbers(measured)]
+    lines = [*_overview(measured), "", *_numbers(measured), "", *_mnist(trained)]
     return "\n".join([before + START, "", *lines, "", END + after])
 
 
@@ -158,6 +165,39 @@ def _numbers(measured: Mapping[str, Any]) -> Iterator[str]:
     )
 
 
+def _mnist(trained: Mapping[str, Any]) -> Iterator[str]:
+    rows, paper = trained["table"], trained["reference"]
+    yield (
+        "And what they make of nets, on MNIST: test negative log-likelihood in nats after "
+        f"{trained['updates']:,} updates, with the learning rate that suits each best, in parentheses the paper's (Jang et al. "
+        "2017, table 1). SBN: the lower half of a digit from the upper one through two layers of latents; VAE: the whole digit from one. "
+        "20 classes of 10, or 200 bits."
+    )
+    yield ""
+    yield " | ".join(["| test nats", *(_model(row) for row in rows)]) + " |"
+    yield "|---" + "|---:" * len(rows) + "|"
+    names = dict.fromkeys(name for row in rows.values() for name in row)
+    for name in names:
+        cells = [_nats(rows[row].get(name), paper[row].get(name)) for row in rows]
+        yield f"| `{name}` | " + " | ".join(cells) + " |"
+    yield ""
+    yield (
+        f"One seed, three of straight-through and Gumbel-Softmax; how it was done and how far to trust it: "
+        f"[scores/gumbel_softmax](../scores/gumbel_softmax/README.md). Command: `{trained['command']}`."
+    )
+
+
+def _model(row: str) -> str:
+    task, latent = row.split("-")
+    return f"{task.upper()}, {'bits' if latent == 'bernoulli' else 'classes'}"
+
+
+def _nats(here: float | None, paper: float | None) -> str:
+    if here is None:
+        return "–"
+    return f"{here:.1f}" + (f" ({paper:.1f})" if paper is not None else "")
+
+
 def _bias(found: Mapping[str, float]) -> float:
     """The bias in lengths of the gradient; 0 where it may be noise."""
     return found["relative_bias"] if found["z"] >= CERTAIN else 0.0
@@ -182,7 +222,8 @@ def _short(value: float) -> str:
 
 def main() -> None:
     """Writes the page."""
-    PAGE.write_text(page(PAGE.read_text(), json.loads(MEASURED.read_text())))
+    measured, trained = (json.loads(p.read_text()) for p in (MEASURED, TRAINED))
+    PAGE.write_text(page(PAGE.read_text(), measured, trained))
     print(f"Wrote {PAGE.relative_to(ROOT)}")
 
 

@@ -1,6 +1,5 @@
 """docs/gpu.md says what was measured, and the script that measured it still traces its cases."""
 
-import importlib.util
 import json
 import re
 
@@ -9,12 +8,8 @@ import pytest
 
 
 @pytest.fixture(scope="module")
-def gpu_times(repository):
-    path = repository / "docs" / "gpu_times.py"
-    spec = importlib.util.spec_from_file_location("gpu_times", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def gpu_times(load_script):
+    return load_script("docs/gpu_times.py")
 
 
 def test_the_page_has_the_measured_times(repository, gpu_times):
