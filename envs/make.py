@@ -54,6 +54,7 @@ def make(
         zoo:Catch-v0, zoo:MemoryGame8-v0, zoo:MemoryLength40-v0, zoo:MiniGridMemory13-v0: our own.
         ctf:small, ctf:medium, ctf:large: capture the flag, of several players. Options: size, team_size,
             length, out_steps, rgb, factored, win_reward.
+        meltingpot:paintball__capture_the_flag: another, by DeepMind (experimental). Option: team_size.
         some_module:Class: a class or factory that returns a gymnasium.Env, a gymnasium VectorEnv
             (NEXT_STEP), a `Game` with a reset mask or a pettingzoo ParallelEnv of two teams; importable,
             also from the current directory. One that takes `num_envs` gets it.
@@ -137,6 +138,11 @@ def check_name(name: str) -> None:
         _find_spec(name, rest)
     elif suite == "dm_control":
         dm_control.find_task(rest)
+    elif suite == "meltingpot":
+        from envs import meltingpot
+
+        _require_known(name, rest, list(meltingpot.NAMES))
+        meltingpot.find()
     elif suite in _KNOWN:
         _require_known(name, rest, _KNOWN[suite]())
         if suite == "zoo" and rest.startswith(minigrid_memory.NAME):
@@ -299,6 +305,25 @@ def _ctf(
     return ResetMaskEnvs(name, CaptureTheFlag(num_envs, config), seed)
 
 
+def _meltingpot(
+    name: str,
+    rest: str,
+    num_envs: int,
+    seed: int,
+    common: dict,
+    *,
+    team_size: int = 2,
+) -> VectorEnv:
+    """Builds Melting Pot's capture the flag; its games are stepped one after another."""
+    from envs import meltingpot
+
+    _require_known(name, rest, list(meltingpot.NAMES))
+    _refuse_processes(name, common)
+    factory = partial(meltingpot.Paintball, team_size, render_mode="rgb_array")
+    game = modules.make_parallel_game(name, factory, num_envs, {"size": None})
+    return ResetMaskEnvs(name, game, seed)
+
+
 def _gym(
     name: str,
     rest: str,
@@ -375,6 +400,7 @@ SUITES: dict[str, Callable[..., VectorEnv]] = {
     "ctf": _ctf,
     "dm_control": _dm_control,
     "gym": _gym,
+    "meltingpot": _meltingpot,
     "minatar": _minatar,
     "minigrid": _minigrid,
     "popgym": partial(_prefixed, popgym.PREFIX),
