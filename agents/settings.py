@@ -124,7 +124,10 @@ def settings(
         if name not in known:
             raise ValueError(f"unknown option {config_lib.near(name, known)}")
     of_agent = config_lib.names(parts.config)
-    values = config_lib.overlay(parts.presets, preset) | overrides
+    base = config_lib.overlay(parts.presets, preset)
+    if _suite(overrides.get("env")) not in (_suite(base.get("env")), ""):
+        base.pop("env_options", None)  # they are those of the preset's suite
+    values = base | overrides
     run = config_lib.resolve(
         RunConfig, {key: value for key, value in values.items() if key not in of_agent}
     )
@@ -143,6 +146,10 @@ def settings(
         logdir = default_logdir(agent, preset, variants, run)
         run = dataclasses.replace(run, logdir=logdir)
     return Settings(agent, preset, ablate, run, config, fresh, variants)
+
+
+def _suite(env: str | None) -> str:
+    return (env or "").partition(":")[0]
 
 
 def default_logdir(

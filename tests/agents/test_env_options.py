@@ -53,3 +53,19 @@ def test_a_run_records_them_and_is_resumed_and_evaluated_with_them(
     with pytest.raises(ValueError, match=r"env_options: 'kwargs\.image=true' there"):
         tiny.train(tmp_path, env_steps=60)
     evaluation.evaluate(tmp_path, episodes=2)  # refuses environments of other spaces
+
+
+@pytest.mark.parametrize(
+    ("env", "given", "expected"),
+    [
+        ("ctf:medium", {}, "factored=true,rgb=true,win_reward=true"),
+        ("ctf:medium", {"env_options": "rgb=true"}, "rgb=true"),
+        ("zoo:Catch-v0", {}, ""),
+        ("minigrid:MiniGrid-Empty-5x5-v0", {"env_options": "rgb=true"}, "rgb=true"),
+    ],
+)
+def test_options_of_a_preset_are_for_its_suite_alone(
+    env: str, given: dict[str, str], expected: str
+) -> None:
+    made = training.settings("ftw", "paper", env=env, **given)
+    assert made.run.env_options == expected
