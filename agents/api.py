@@ -151,6 +151,10 @@ class Agent(abc.ABC):
     def set_state(self, tree: Tree, learn: bool = True) -> None:
         """Inverts `get_state`; with `learn` False only what acting needs is read."""
 
+    def player(self) -> "Agent":
+        """Returns who plays where nothing is learned: itself; of a population, its best member."""
+        return self
+
     def export(
         self,
         folder: str | os.PathLike[str],

@@ -56,9 +56,8 @@ def entry(name: str) -> Entry:
     settings = importlib.import_module(f"{package}.config")
 
     def build(*args: Any, **kwargs: Any) -> Agent:
-        return getattr(importlib.import_module(f"{package}.agent"), cls)(
-            *args, **kwargs
-        )
+        module = importlib.import_module(f"{package}.agent")
+        return getattr(module, "make", getattr(module, cls))(*args, **kwargs)
 
     return Entry(
         getattr(settings, f"{cls}Config"), settings.PRESETS, settings.ablate, build
@@ -216,7 +215,7 @@ def load(
             held.release()
         raise
     agent.lock = held
-    return agent
+    return agent if learn else agent.player()
 
 
 def changed_config(saved: Tree, options: str = "") -> Any:
@@ -246,6 +245,7 @@ def save_policy(
         agent, content = source, describe(source)
     else:
         agent, content = load(source), read_config(pathlib.Path(source))
+        content["config"] = config_lib.to_json(agent.config)
         content["run"] = content.get("run", {}) | {"logdir": ""}
     path = pathlib.Path(folder)
     path.mkdir(parents=True, exist_ok=True)

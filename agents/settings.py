@@ -163,11 +163,13 @@ def default_logdir(
 
 def _naming(config: Any, plain: Any) -> list[str]:
     """Returns the values of a config that differ from a plain one and name the run."""
+    values = (
+        (field, getattr(config, field.name)) for field in dataclasses.fields(config)
+    )
     return [
-        str(getattr(config, field.name))
-        for field in dataclasses.fields(config)
-        if field.metadata["names_run"]
-        and getattr(config, field.name) != getattr(plain, field.name)
+        value if isinstance(value, str) else f"{field.name}{value}"
+        for field, value in values
+        if field.metadata["names_run"] and value != getattr(plain, field.name)
     ]
 
 

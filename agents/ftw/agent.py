@@ -1,7 +1,9 @@
 """FTW, 'For The Win': two timescales, internal rewards and auxiliary tasks on IMPALA's learner."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gymnasium
 import keras
@@ -17,6 +19,9 @@ from agents.impala.core import Core, LSTMCore
 from agents.observation_net import SmallImageEncoder, preprocess
 from agents.rollout import Transitions
 from estimators import gaussian_kl
+
+if TYPE_CHECKING:
+    from agents.ftw.population import Population
 
 PRIOR_STD = 0.1  # of the normal distribution that the slow network's is drawn to
 _FIRST_FRAMES = 4  # a window needs so many rows for reward prediction
@@ -107,6 +112,12 @@ class FTW(IMPALA):
         found = {name: value for name, value in own.items() if name not in in_core}
         return {**super().variables(), **found}
 
+    def set_hyper(self, values: Mapping[str, Any]) -> None:
+        """Sets what a population changes, by name."""
+        for name, value in values.items():
+            variable = self.hyper[name]
+            variable.assign(tf.cast(value, variable.dtype))
+
     def scheduled(self) -> Mapping[str, float]:
         """Returns the weight of the entropy and the learning rate as they are now."""
         names = ("entropy_scale", "learning_rate")
@@ -170,6 +181,17 @@ class FTW(IMPALA):
             events = self.spaces.info["events"].shape[0]
             found["info/events"] = tf.TensorSpec((self.window, None, events))
         return found
+
+
+def make(
+    spaces: Spaces, config: FTWConfig, seed: int = 0, folder: Any = None
+) -> FTW | Population:
+    """Returns one agent, or a population of them."""
+    if config.population == 1:
+        return FTW(spaces, config, seed, folder)
+    from agents.ftw.population import Population
+
+    return Population(spaces, config, seed, folder)
 
 
 def _hyper(config: FTWConfig) -> dict[str, tf.Variable]:

@@ -72,6 +72,28 @@ class FTWConfig(IMPALAConfig):
     pixel_cell: int = option(4, "Pixels a side of its cells.", low=1)
     prediction_scale: float = option(0.3, "Weight of reward prediction; 0: none.")
 
+    population: int = option(
+        1,
+        "Members that play each other and evolve; 1: self-play.",
+        low=1,
+        names_run=True,
+    )
+    exploits: str = option(
+        "auto",
+        "Whether weak members copy strong ones; 'auto': where there are several.",
+        ("auto", "on", "off"),
+    )
+    burn_in: int = option(
+        1000, "Games of a member before it may copy another, and between.", low=1
+    )
+    exploit_below: float = option(
+        0.3, "A member copies another that it beats with a lower probability."
+    )
+    mutation_rate: float = option(
+        0.05, "Probability that a number changes when it is copied."
+    )
+    elo_step: float = option(8.0, "Elo points that a game between equals moves.")
+
     def __post_init__(self) -> None:
         super().__post_init__()
         self.weights()
@@ -80,6 +102,15 @@ class FTWConfig(IMPALAConfig):
             if curve(0) != curve(10**12):
                 raise ValueError(
                     f"{name}={getattr(self, name)!r} came; expected a number: a population changes it, no schedule"
+                )
+        if self.exploits == "on" and self.population == 1:
+            raise ValueError(
+                "exploits=on came with population=1, which has nobody to copy: take population=2 or more, or exploits=auto"
+            )
+        for name in ("exploit_below", "mutation_rate"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(
+                    f"{name}={getattr(self, name)} came; expected a probability, 0 to 1"
                 )
         if not 0 <= self.slow_gradient <= 1:
             raise ValueError(

@@ -5,7 +5,7 @@ References: Jaderberg et al. 2019 (arXiv 1807.01281), 'Population based training
 
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -177,9 +177,12 @@ class League:
                 found.append(self._exploit(member, other, chance, rng))
         return found
 
-    def replace(self, member: int) -> Exploit:
-        """Lets a member that cannot go on copy the best other one."""
-        others = [m for m in range(self.config.population) if m != member]
+    def replace(
+        self, member: int, healthy: Callable[[int], bool] = lambda other: True
+    ) -> Exploit:
+        """Lets a member that cannot go on copy the best other one that can."""
+        numbers = range(self.config.population)
+        others = [m for m in numbers if m != member and healthy(m)]
         parent = max(others, key=lambda m: self.ratings[m])
         chance = win_probability(self.ratings[member], self.ratings[parent])
         return self._exploit(member, parent, float(chance), self._rng())
