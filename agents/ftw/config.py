@@ -153,7 +153,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "env_options": "win_reward=true",
         "num_envs": 64,
         "env_steps": 10_000_000,
-        "length": 20,
+        "length": 25,
         "image_depth": 16,
         "image_units": 64,
         "vector_units": 32,

@@ -52,8 +52,9 @@ AGENTS = {
             "env": "ctf:small",
             "env_options": "length=50",
             "save_every": 800,
+            "population": 2,
         },
-        {"return", "kl", "pixel_loss"},
+        {"return", "kl", "pixel_loss", "elo"},
         set(),
     ),
     "impala": ({"env_steps": 80}, {"eval_return", "importance"}, {"lag"}),
@@ -86,7 +87,10 @@ def run(agent, tmp_path_factory):
 @pytest.fixture(scope="module")
 def keys(run):
     lines = (run / "metrics.jsonl").read_text().splitlines()
-    return {key for line in lines for key in json.loads(line)}
+    found = {key for line in lines for key in json.loads(line)}
+    # Of a population's members, and of the numbers of a vector.
+    of_members = {re.sub(r"^member\d+/", "", key) for key in found}
+    return {re.sub(r"_\d+$", "_N", key) for key in of_members}
 
 
 @pytest.fixture(scope="module")
