@@ -223,7 +223,10 @@ class Population(OnPolicyAgent):
     def set_state(self, tree: Tree, learn: bool = True) -> None:
         """Inverts `get_state`."""
         super().set_state(tree, learn)
-        if learn:
+        if not learn:  # then one of them plays, as the population of that step
+            for member in self.members:
+                member.env_steps, member.updates = self.env_steps, self.updates
+        else:
             self.league.set_state(tree["league"])
             for member, saved in zip(self.members, tree["members"], strict=True):
                 member.env_steps, member.updates = saved["env_steps"], saved["updates"]

@@ -260,6 +260,7 @@ def test_a_run_resumes_bit_for_bit_and_its_best_member_is_loaded(tmp_path):
     assert whole.league.played > 0
     player = registry.load(tmp_path / "whole")
     assert not isinstance(player, Population)
+    assert player.env_steps == 720
     weights = snapshot(player)
     for name in player.acting_names():
         np.testing.assert_array_equal(weights[name], snapshot(whole.player())[name])
