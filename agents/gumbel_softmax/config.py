@@ -22,7 +22,7 @@ PAPER = (
     "gumbel_softmax",
     "st_gumbel_softmax",
 )
-NEWER = ("nvil", "rloo", "reinmax", "disarm", "gumbel_rao", "arm", "rebar", "relax")
+NEWER = ("nvil", "rloo", "reinmax", "disarm", "gumbel_rao", "rebar", "relax", "arm")
 ESTIMATORS = PAPER + NEWER
 
 
