@@ -19,6 +19,7 @@ X_LABELS = {
     "frames": "frames",
     "updates": "updates",
     "time": "hours",
+    "games": "games",
 }
 _STEPS = ("env_steps", "frames")
 
