@@ -7,10 +7,11 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from agents import driver, registry
+from agents import driver, registry, score
 from agents.api import Batch, Step
 from agents.on_policy import OnPolicyAgent
 from agents.settings import Settings, make_envs
+from agents.version import VERSION
 from envs.extras import require
 
 Weights = Mapping[str, np.ndarray]
@@ -58,6 +59,10 @@ class Actor:
         self._taken: list[Batch] = []
         agent.train = self._keep  # type: ignore[method-assign]
 
+    def origin(self) -> Mapping[str, str]:
+        """Returns which code it runs; see `origin`."""
+        return origin()
+
     def start(self, seed: int) -> None:
         """Starts new episodes, from seeds that depend on this one and the actor's number alone."""
         mixed = np.random.SeedSequence([seed, self._number]).generate_state(1)[0] >> 1
@@ -83,6 +88,32 @@ class Actor:
         """Stands in for `train`: keeps a full window for the learner."""
         if self._agent.updates_due():
             self._taken.append(self._agent.take_window())
+
+
+def origin() -> dict[str, str]:
+    """Returns which code this process runs: zoo, commit, TensorFlow, Python."""
+    versions = score.versions()
+    return {
+        "zoo": VERSION,
+        "commit": score.commit(),
+        "tensorflow": versions["tensorflow"],
+        "python": versions["python"],
+    }
+
+
+def refuse_other_origin(
+    here: Mapping[str, str], there: Mapping[str, str], who: str
+) -> None:
+    """Raises ValueError, with both values, where a process that joins runs other code."""
+    differing = [
+        f"{key} {there.get(key) or 'unknown'} there, {value or 'unknown'} here"
+        for key, value in here.items()
+        if there.get(key) != value
+    ]
+    if differing:
+        raise ValueError(
+            f"{who} runs other code: {'; '.join(differing)}. Install the same on every machine"
+        )
 
 
 class Pool(Protocol):
@@ -151,11 +182,7 @@ class RayPool:
         self._settings, self._say = settings, say
         self._ray = require("ray", "ray", "--actors")
         if not self._ray.is_initialized():
-            options: dict[str, Any] = {"address": address} if address else {}
-            if not address:
-                options = {"num_cpus": max(size, os.cpu_count() or 1)}
-                options["include_dashboard"] = False
-            self._ray.init(log_to_driver=False, logging_level="ERROR", **options)
+            self._connect(address)
         threads = (
             "TF_NUM_INTRAOP_THREADS",
             "TF_NUM_INTEROP_THREADS",
@@ -165,8 +192,31 @@ class RayPool:
             num_cpus=1, runtime_env={"env_vars": dict.fromkeys(threads, "1")}
         )
         self._actors = [self._remote.remote(settings, i) for i in range(size)]
+        for i in range(size):
+            self._check(i)
         self._asked: dict[int, tuple] = {}
         self._seed, self._dead = 0, 0
+
+    def _connect(self, address: str) -> None:
+        options: dict[str, Any] = {"address": address}
+        if not address:
+            options = {"num_cpus": max(self.size, os.cpu_count() or 1)}
+            options["include_dashboard"] = False
+        try:
+            self._ray.init(log_to_driver=False, logging_level="ERROR", **options)
+        except (ConnectionError, RuntimeError, ValueError) as error:
+            if not address:
+                raise
+            text = str(error).strip().partition("\n")[0]
+            raise ConnectionError(
+                f"ray_address={address} came, but no cluster answers there ({text}): start one with `ray start --head`, "
+                "or leave --ray_address out for processes of this machine"
+            ) from error
+
+    def _check(self, actor: int) -> None:
+        """Raises ValueError if an actor runs other code than this process."""
+        there = self._ray.get(self._actors[actor].origin.remote())
+        refuse_other_origin(origin(), there, f"actor {actor}")
 
     def start(self, seed: int) -> None:
         """See `Pool`; windows that were asked for before are dropped."""
@@ -207,6 +257,7 @@ class RayPool:
             ) from error
         self._say(f"actor {actor} died and is started anew")
         self._actors[actor] = self._remote.remote(self._settings, actor)
+        self._check(actor)
         self._ray.get(self._actors[actor].start.remote(self._seed + self._dead))
 
     def close(self) -> None:

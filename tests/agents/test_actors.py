@@ -162,3 +162,25 @@ def test_a_run_with_rays_actors_learns_resumes_and_survives_the_death_of_one(tmp
     longer = chosen(tmp_path, actors=1, env_steps=500, save_every=200)
     again = training.train(longer)
     assert again.updates > agent.updates and again.env_steps >= 500
+
+
+def test_a_process_with_other_code_is_refused_with_both_values():
+    here = actors.origin()
+    assert here.keys() == {"zoo", "commit", "tensorflow", "python"}
+    actors.refuse_other_origin(here, dict(here), "actor 1")
+    other = here | {"tensorflow": "2.15.0", "commit": ""}
+    with pytest.raises(ValueError, match="actor 1 runs other code") as refused:
+        actors.refuse_other_origin(here, other, "actor 1")
+    assert f"tensorflow 2.15.0 there, {here['tensorflow']} here" in str(refused.value)
+    assert "commit unknown there" in str(refused.value)
+    assert "python" not in str(refused.value)
+
+
+def test_a_cluster_that_is_not_there_is_one_sentence(tmp_path):
+    import ray
+
+    ray.shutdown()  # what an earlier test started
+    settings = chosen(tmp_path, actors=1, ray_address="auto")
+    with pytest.raises(ConnectionError, match="no cluster answers there") as refused:
+        training.train(settings)
+    assert "\n" not in str(refused.value)
