@@ -30,7 +30,7 @@ _FIRST_FRAMES = 4  # a window needs so many rows for reward prediction
 class FTW(IMPALA):
     """One member of a population: an agent that learns from internal rewards which its population evolves.
 
-    The loss is IMPALA's, with r = sum_i w_i event_i as reward, plus
+    The loss is IMPALA's, with r = reward_scale sum_i w_i event_i as reward, plus
 
         kl_scale KL(Q || P) + prior_scale [tick] KL(P || N(0, 0.1^2)) + pixel_scale pixel control + prediction_scale reward prediction
 
@@ -126,7 +126,8 @@ class FTW(IMPALA):
     def _reward(self, taken: Transitions, batch: dict[str, tf.Tensor]) -> tf.Tensor:
         if self.config.rewards == "env":
             return super()._reward(taken, batch)
-        return tf.linalg.matvec(batch["info/events"][1:], self.hyper["rewards"])
+        reward = tf.linalg.matvec(batch["info/events"][1:], self.hyper["rewards"])
+        return self.config.reward_scale * reward
 
     def _more_losses(
         self, batch: dict[str, tf.Tensor], unrolled: Unrolled

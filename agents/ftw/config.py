@@ -165,7 +165,9 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "learning_rate": "1e-3",
         "epsilon": 1e-8,
         "clip": 1.0,
-        "entropy_scale": "0.01",
+        # Events are rare: with rewards as they are, the entropy's weight drowns them.
+        "reward_scale": 5.0,
+        "entropy_scale": "0.003",
         "kl_scale": 1e-3,
         "prior_scale": 1e-4,
         "pixel_crop": 10,
