@@ -24,6 +24,7 @@ class ObservationNet(keras.layers.Layer):
         spaces: The spaces of one row.
         image_net: (key, box) -> the net of an image, [..., H, W, C] -> [..., units].
         vector_units: ReLU units of the layers that read vectors.
+        norm: Whether the result goes through layer norm.
 
     Call arguments:
         observation: Key -> [..., *shape] float32, preprocessed.
@@ -37,6 +38,7 @@ class ObservationNet(keras.layers.Layer):
         spaces: Spaces,
         image_net: Callable[[str, Box], keras.layers.Layer],
         vector_units: Sequence[int],
+        norm: bool = False,
     ) -> None:
         super().__init__(dtype="float32", name="encoder")
         self.images: dict[str, keras.layers.Layer] = {}
@@ -48,6 +50,7 @@ class ObservationNet(keras.layers.Layer):
                 self.images[key] = image_net(key, box)
         if self.vectors:
             self.vector_net = layers.MLP(tuple(vector_units), "relu", dtype="float32")
+        self.norm = keras.layers.LayerNormalization(epsilon=1e-6) if norm else None
 
     def build(self, input_shape: object = None) -> None:
         """Does nothing: the parts are built by the first call."""
@@ -66,7 +69,8 @@ class ObservationNet(keras.layers.Layer):
         if self.vectors:
             vectors = tf.concat([observation[key] for key in self.vectors], -1)
             parts.append(self.vector_net(vectors))
-        return tf.concat(parts, -1)
+        embed = tf.concat(parts, -1)
+        return embed if self.norm is None else self.norm(embed)
 
 
 class SmallImageEncoder(keras.layers.Layer):

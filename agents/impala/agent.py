@@ -106,6 +106,7 @@ class IMPALA(CompiledAgent, OnPolicyAgent):
             self.spaces,
             lambda key, box: self._image_net(box, dtype),
             (config.vector_units,) * 2,
+            config.layer_norm,
         )
         self.core = self._make_core()
         self.choice = actions.make(self.spaces.action, config.policy_units)

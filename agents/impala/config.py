@@ -30,6 +30,9 @@ class IMPALAConfig:
     image_depth: int = option(32, "Channels of the net of smaller images.", low=1)
     image_units: int = option(256, "Units that come of an image.", low=1)
     vector_units: int = option(64, "Units of the two layers that read vectors.", low=1)
+    layer_norm: bool = option(
+        False, "Layer norm of encoded observations: those of small images are tiny."
+    )
     lstm_units: int = option(256, "Units of the LSTM.", low=1)
     policy_units: int = option(
         0, "Hidden units of the policy's branches and of the value; 0: none."
