@@ -117,7 +117,7 @@ def test_a_window_has_the_rows_of_each_member_and_the_games_that_ended():
 
 def test_learning_on_policy_repeats_what_was_acted():
     """Importance weights of 1 say that each member's rows, noise and states are those it acted with."""
-    agent = make(hierarchy=True, prediction_scale=0.3)
+    agent = make()
     metrics = [found[-1] for found in turns(agent, 2 * LENGTH + 2) if found[-1]]
     assert len(metrics) == 6
     for each in metrics:
@@ -322,10 +322,21 @@ def test_the_folder_of_a_run_names_its_population():
 
 def test_exploits_can_be_turned_off():
     agent = make(burn_in=1, exploits="off")
-    agent.learn(batch_of(agent, [[0, 1, 1]] * 500))
-    assert agent.league.lineage == []
+    for _ in range(500):
+        agent.league.report([0, 1], 1)
+    assert agent.league.exploits() == []
 
 
+@pytest.mark.slow
+def test_the_hierarchys_steps_are_repeated_as_well():
+    agent = make(hierarchy=True, prediction_scale=0.3)
+    metrics = [found[-1] for found in turns(agent, LENGTH + 1) if found[-1]]
+    for each in metrics:
+        seen = [each[k] for k in each if k.endswith("/importance")]
+        np.testing.assert_allclose(seen, 1.0, atol=1e-5)
+
+
+@pytest.mark.slow
 def test_update_is_that_of_all_members():
     agent, twin = make(), make()
     batch = batch_of(agent)
