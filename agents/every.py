@@ -17,6 +17,11 @@ class Every:
             raise ValueError(f"The period is {n}; expected a number >= 0 (0 is never).")
         self._next = start + self.n
 
+    @property
+    def next(self) -> int:
+        """The step at which it fires next."""
+        return self._next
+
     def should(self, step: int) -> bool:
         """Returns whether `step` has reached the next multiple, and moves on past it."""
         if not self.n or step < self._next:

@@ -5,8 +5,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from agents import driver, video
+from agents import driver, settings, video
 from agents.api import Agent, Mode, VectorEnv
+from agents.settings import RunConfig
 
 Side = Callable[[VectorEnv, np.ndarray], Agent]  # (environments, its rows) -> who plays
 CONFIDENCE = 0.95
@@ -92,6 +93,14 @@ def play(
             if tally.games >= wanted:
                 break
     return tally
+
+
+def make_games(run: RunConfig, games: int) -> VectorEnv:
+    """Returns the environment of a run with so many games that are played at the same time."""
+    one = settings.make_envs(run, 1)
+    players = one.num_envs
+    one.close()
+    return settings.make_envs(run, players * games)
 
 
 def interval(successes: int, number: int) -> tuple[float, float]:

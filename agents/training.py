@@ -109,6 +109,7 @@ class Run:
         status.set_frames_per_step(self.envs.frames_per_step)
         self._recorder = video.EpisodeRecorder()
         self._last_episode: np.ndarray | None = None
+        self._longest = 0  # steps of an episode so far
         self._cannot_show = False
         self._seen = suggestion.Seen()
         self._advised: set[str] = set()
@@ -274,9 +275,20 @@ class Run:
     def _record(self, event: driver.Event) -> None:
         if not self.config.video_every or self._pool is not None:
             return
+        lengths = (episode.length for episode in event.episodes)
+        self._longest = max(self._longest, *lengths, 0)
+        if not (self._recorder.recording or self._video_is_near()):
+            return
         episode = self._recorder.add(event.step, self.envs.render)
         if episode is not None:
             self._last_episode = episode
+
+    def _video_is_near(self) -> bool:
+        """Whether an episode that begins now may be the last before the next video: drawing takes longer than playing."""
+        if self._last_episode is None:
+            return True
+        steps = self._should["video"].next - self.agent.env_steps
+        return steps <= 2 * self._longest * self.envs.num_envs
 
     def _make_videos(self) -> None:
         step = self.agent.env_steps

@@ -213,6 +213,11 @@ class EpisodeRecorder:
         self.max_frames = max_frames
         self._frames: list[np.ndarray] | None = None
 
+    @property
+    def recording(self) -> bool:
+        """Whether an episode has begun and not ended."""
+        return self._frames is not None
+
     def add(
         self, step: Step, render: Callable[[], np.ndarray | None] | None = None
     ) -> np.ndarray | None:

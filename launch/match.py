@@ -13,13 +13,10 @@ from typing import Any
 import numpy as np
 from absl import flags
 
-from agents import evaluation, matches, policy, registry, video
-from agents import settings as settings_lib
-from agents.api import Agent, VectorEnv
-from agents.matches import Side
+from agents import evaluation, matches, policy, video
+from agents.api import VectorEnv
 from envs import ctf_teams
-from envs.ctf import CaptureTheFlag
-from launch import app, tensorflow_log
+from launch import app, sides, tensorflow_log
 
 _LOGDIR = flags.DEFINE_string("logdir", None, "Folder of the run, or of a policy.")
 _AGAINST = flags.DEFINE_list(
@@ -52,10 +49,9 @@ def main() -> None:
     path = policy.locate(_LOGDIR.value)  # before TensorFlow takes its time
     run = evaluation.run_settings(path, _ENV.value, _OPTIONS.value)
     for name in _AGAINST.value:
-        if name not in ctf_teams.TEAMS:
-            _locate(name)
+        sides.locate(name)
     tensorflow_log.load()
-    envs = _make_envs(run)
+    envs = matches.make_games(run, min(_TOGETHER.value, -(-_GAMES.value // 2)))
     try:
         found = {name: _match(path, name, envs) for name in _AGAINST.value}
     finally:
@@ -72,24 +68,6 @@ def main() -> None:
         pathlib.Path(_JSON.value).write_text(json.dumps(what, indent=2) + "\n")
 
 
-def _locate(name: str) -> pathlib.Path:
-    path = policy.locate(name)
-    if not (path / "config.json").is_file():
-        raise ValueError(
-            f"--against={name}: neither a scripted team ({', '.join(ctf_teams.TEAMS)}) nor the folder of a run"
-        )
-    return path
-
-
-def _make_envs(run: settings_lib.RunConfig) -> VectorEnv:
-    """As many games as are to be played together."""
-    one = settings_lib.make_envs(run, 1)
-    players = one.num_envs
-    one.close()
-    together = min(_TOGETHER.value, -(-_GAMES.value // 2))
-    return settings_lib.make_envs(run, players * together)
-
-
 def _match(path: pathlib.Path, name: str, envs: VectorEnv) -> dict[str, Any]:
     from rich.console import Console
     from rich.progress import Progress
@@ -104,8 +82,8 @@ def _match(path: pathlib.Path, name: str, envs: VectorEnv) -> dict[str, Any]:
     with Progress(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(f"against {name}", total=_GAMES.value)
         tally = matches.play(
-            _learned(path),
-            _side(name),
+            sides.load(str(path)).side,
+            sides.load(name).side,
             envs,
             _GAMES.value,
             seed=_SEED.value,
@@ -115,40 +93,6 @@ def _match(path: pathlib.Path, name: str, envs: VectorEnv) -> dict[str, Any]:
             on_video=write,
         )
     return matches.content(tally) | ({"video": written} if written else {})
-
-
-def _side(name: str) -> Side:
-    if name in ctf_teams.TEAMS:
-        return _scripted(name)
-    return _learned(_locate(name))
-
-
-def _learned(path: pathlib.Path) -> Side:
-    agent = registry.load(path)
-
-    def make(envs: VectorEnv, rows: np.ndarray) -> Agent:
-        del rows
-        if agent.spaces.to_json() != envs.spaces.to_json():
-            raise ValueError(
-                f"{path} was trained with other spaces than {envs.name} has here: choose --env and --env_options as it had them"
-            )
-        return agent
-
-    return make
-
-
-def _scripted(name: str) -> Side:
-    def make(envs: VectorEnv, rows: np.ndarray) -> Agent:
-        from agents.scripted import Scripted
-
-        game = getattr(envs, "game", None)
-        if not isinstance(game, CaptureTheFlag):
-            raise ValueError(
-                f"the scripted team {name!r} plays capture the flag (ctf:…), not {envs.name}"
-            )
-        return Scripted(name, game, rows)
-
-    return make
 
 
 def _show(found: dict[str, dict[str, Any]], env: str) -> None:

@@ -13,6 +13,7 @@ from agents import process, registry, training
 from agents.checkpoint import Checkpoints
 from agents.logger import read_metrics
 from agents.training import FREE_TO_CHANGE, RunConfig
+from envs import catch
 from tests.faults import tiny
 
 
@@ -133,6 +134,23 @@ def test_evaluations_and_videos_change_nothing_that_is_learned(
     videos = {path.name for path in (tmp_path / "watched" / "videos").iterdir()}
     assert {name.split("-")[0] for name in videos} == {"episode"}
     assert not (tmp_path / "plain" / "videos").exists()
+
+
+def test_only_the_episodes_before_a_video_are_drawn(
+    logdir: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn = []
+    render = catch.Catch.render
+
+    def counted(env: catch.Catch) -> Any:
+        drawn.append(env)
+        return render(env)
+
+    monkeypatch.setattr(catch.Catch, "render", counted)
+    tiny.train(logdir, env="zoo:Catch-v0", env_steps=2000, video_every=1000)
+    # Two environments; episodes have 10 rows, and two of them are within reach of a video: at the start, 100 and 1100.
+    assert 10 <= len(drawn) <= 100
+    assert len(list((logdir / "videos").iterdir())) == 2
 
 
 def test_a_finished_run_is_left_as_it_is(logdir: pathlib.Path) -> None:
