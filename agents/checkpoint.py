@@ -163,17 +163,30 @@ class Checkpoints:
         """Returns the steps that have a save, oldest first."""
         return sorted({_order(path)[0] for path in self._paths()})
 
-    def restore(self, apply: Callable[[Tree], None]) -> int | None:
+    def restore(
+        self, apply: Callable[[Tree], None], step: int | None = None
+    ) -> int | None:
         """Applies the newest save that is whole and returns its step; None when there is none at all.
 
         A damaged one is reported in one line, kept aside under the name NAME.damaged, and the one before is tried.
 
         Args:
             apply: Takes the tree; may raise DamagedError as well, for files that the tree names.
+            step: Which save, and no other, of `steps`; None: the newest.
 
         Raises:
-            DamagedError: If there were saves and all are damaged.
+            DamagedError: If there were saves and all are damaged, or the one that is asked for is.
+            ValueError: If there is no save of that step; lists those there are.
         """
+        if step is not None:
+            there = [path for path in self._paths() if _order(path)[0] == step]
+            if not there:
+                steps = ", ".join(map(str, self.steps())) or "none"
+                raise ValueError(
+                    f"step={step} came, but {self.folder} has saves of these steps: {steps}"
+                )
+            apply(read_tree(there[-1]))
+            return step
         for path in reversed(self._paths()):
             try:
                 apply(read_tree(path))

@@ -171,7 +171,10 @@ def save(agent: Agent, folder: str | os.PathLike[str]) -> None:
 
 
 def load(
-    folder: str | os.PathLike[str], learn: bool = False, options: str = ""
+    folder: str | os.PathLike[str],
+    learn: bool = False,
+    options: str = "",
+    step: int | None = None,
 ) -> Agent:
     """Loads an agent from its folder, or from a run's logdir.
 
@@ -181,11 +184,13 @@ def load(
         learn: True restores optimizers and replay too, to train on in that folder, which it locks until
             `agent.close()`; False only what acting needs.
         options: Settings of its config to act with in place of its own, as 'use_memory=false'.
+        step: Of which save kept, in environment steps; None: the newest. To look at, not to learn on with.
 
     Raises:
         FileNotFoundError: If there is no saved agent in the folder, and no shipped policy of that name.
         DamagedError: If every checkpoint is damaged.
-        ValueError: If `learn` is True and the folder holds a policy, or options come; on an unknown option.
+        ValueError: If `learn` is True and the folder holds a policy, or options or a step come; on an unknown option or
+            step.
         LogdirInUse: If `learn` is True and another process trains there.
     """
     path = policy.locate(folder)
@@ -195,9 +200,9 @@ def load(
             f"{path} holds a policy: it acts, but has neither optimizers nor replay to learn on with. "
             "Train a new agent, or load the folder of a run"
         )
-    if learn and options:
+    if learn and (options or step is not None):
         raise ValueError(
-            f"{options} came, but an agent learns on with its own settings"
+            f"{options or f'step={step}'} came, but an agent learns on with its own settings from its newest save"
         )
     config = changed_config(saved, options)
     held = lock(path) if learn else None
@@ -209,7 +214,7 @@ def load(
             saved["seed"],
             path if learn else None,
         )
-        _restore(path, agent, learn)
+        _restore(path, agent, learn, step)
     except BaseException:
         if held is not None:
             held.release()
@@ -259,15 +264,23 @@ def save_policy(
     return SavedPolicy(size, dreams)
 
 
-def _restore(path: pathlib.Path, agent: Agent, learn: bool) -> None:
+def _restore(
+    path: pathlib.Path, agent: Agent, learn: bool, step: int | None = None
+) -> None:
     if policy.is_policy(path):
+        if step is not None:
+            raise ValueError(
+                f"step={step} came, but {path} holds a policy, of one step"
+            )
         agent.set_state(policy.read(path), learn)
         return
     if learn:
         refuse_without_replay(path)
     checkpoints = Checkpoints(path / "checkpoints")
-    step = checkpoints.restore(lambda tree: agent.set_state(tree["agent"], learn))
-    if step is None:
+    found = checkpoints.restore(
+        lambda tree: agent.set_state(tree["agent"], learn), step
+    )
+    if found is None:
         raise FileNotFoundError(
             f"{path} has a config.json but no checkpoint yet: the run was stopped before its first save"
         )

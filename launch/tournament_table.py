@@ -122,7 +122,7 @@ def draw(made: Mapping[str, Any], path: pathlib.Path) -> pathlib.Path:
     upper.set_yticks(range(len(names)), names)
     upper.set_ylim(len(names) - 0.5, -0.7)
     upper.margins(x=0.08)
-    dress(lower, "Games won by the row's player, %", "", "")
+    dress(lower, "Won by the row, %", "", "")
     shares = [
         [made["table"][one].get(other, float("nan")) for other in names]
         for one in names

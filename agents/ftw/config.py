@@ -153,7 +153,8 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "env_options": "win_reward=true",
         "num_envs": 64,
         "env_steps": 10_000_000,
-        "length": 25,
+        # Short windows: many updates from few games. Longer ones cost as much per step and learn more slowly.
+        "length": 10,
         "image_depth": 16,
         "image_units": 64,
         "vector_units": 32,

@@ -58,3 +58,5 @@ def test_an_agent_acts_without_the_memory_that_it_learned_with(run):
 def test_an_agent_learns_on_only_with_its_own_settings(run):
     with pytest.raises(ValueError, match="its own settings"):
         registry.load(run, learn=True, options="use_memory=false")
+    with pytest.raises(ValueError, match="from its newest save"):
+        registry.load(run, learn=True, step=40)

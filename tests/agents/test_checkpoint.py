@@ -111,6 +111,16 @@ def test_the_newest_by_step_is_restored_whatever_the_clock_says(tmp_path):
     assert seen == [{"step": 20000}]
 
 
+def test_a_save_of_some_step_is_restored_or_the_others_are_listed(tmp_path):
+    saves = checkpoint.Checkpoints(tmp_path)
+    for step in (10, 20, 30):
+        saves.save(step, {"step": step})
+    seen = []
+    assert saves.restore(seen.append, 20) == 20 and seen == [{"step": 20}]
+    with pytest.raises(ValueError, match=r"step=25 came, but .* steps: 10, 20, 30"):
+        saves.restore(seen.append, 25)
+
+
 def test_only_the_newest_saves_are_kept(tmp_path):
     saves = checkpoint.Checkpoints(tmp_path, keep=3)
     for step in range(0, 60, 10):

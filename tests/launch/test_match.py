@@ -1,10 +1,11 @@
-"""Matches as a command."""
+"""Matches, and what an agent knows of its game, as commands."""
 
 import json
 
 import pytest
 
 from agents import training
+from envs import ctf_facts
 
 
 @pytest.fixture(scope="module")
@@ -54,3 +55,14 @@ def test_bad_input_is_told_in_one_sentence(command, run, arguments, said):
     given = [f"--logdir={run}"] if arguments else []
     text = command(*given, *arguments, ok=False)
     assert said in text and "Traceback" not in text
+
+
+def test_what_is_known_is_told_for_every_save_and_a_new_net(launch, run, tmp_path):
+    said = launch("knowledge")(f"--logdir={run}", "--games=4", "--output=out")
+    made = json.loads((tmp_path / "out" / "knowledge.json").read_text())
+    assert list(made["knowledge"]) == ["0", "40", "80"]
+    for known in made["knowledge"].values():
+        assert known.keys() == set(ctf_facts.FACTS)
+        assert all(value is None or 0 <= value <= 1 for value in known.values())
+    assert (tmp_path / "out" / "knowledge.png").stat().st_size > 5000
+    assert "an opponent is near" in said
