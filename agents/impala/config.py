@@ -129,7 +129,10 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "env": "minatar:Breakout-v1",
         "num_envs": 32,
         "env_steps": 1_000_000,
+        "length": 5,
         "image_depth": 16,
+        # Differs: planes of 0 and 1 come out of a new net as tiny numbers.
+        "layer_norm": True,
     },
     "debug": {
         "image_units": 4,
