@@ -23,7 +23,7 @@ class ObservationNet(keras.layers.Layer):
     Args:
         spaces: The spaces of one row.
         image_net: (key, box) -> the net of an image, [..., H, W, C] -> [..., units].
-        vector_units: ReLU units of the layers that read vectors.
+        vector_units: ReLU units of the layers that read vectors; none: vectors go on as they are.
         norm: Whether the result goes through layer norm.
 
     Call arguments:
@@ -48,7 +48,8 @@ class ObservationNet(keras.layers.Layer):
                 self.vectors.append(key)
             else:
                 self.images[key] = image_net(key, box)
-        if self.vectors:
+        self.vector_net: keras.layers.Layer | None = None
+        if self.vectors and vector_units:
             self.vector_net = layers.MLP(tuple(vector_units), "relu", dtype="float32")
         self.norm = keras.layers.LayerNormalization(epsilon=1e-6) if norm else None
 
@@ -68,7 +69,9 @@ class ObservationNet(keras.layers.Layer):
         ]
         if self.vectors:
             vectors = tf.concat([observation[key] for key in self.vectors], -1)
-            parts.append(self.vector_net(vectors))
+            parts.append(
+                vectors if self.vector_net is None else self.vector_net(vectors)
+            )
         embed = tf.concat(parts, -1)
         return embed if self.norm is None else self.norm(embed)
 
