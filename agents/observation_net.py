@@ -80,10 +80,17 @@ class SmallImageEncoder(keras.layers.Layer):
     """Convolutions of stride 1 and a dense layer: [..., H, W, C] -> [..., units]."""
 
     def __init__(
-        self, depth: int, units: int, dtype: str, activation: str = "tanh"
+        self,
+        depth: int,
+        units: int,
+        dtype: str,
+        activation: str = "tanh",
+        convolutions: int = 2,
     ) -> None:
         super().__init__(dtype=dtype)
-        self.convs = layers.SmallConvEncoder(depth, activation="relu", dtype=dtype)
+        self.convs = layers.SmallConvEncoder(
+            depth, convolutions, activation="relu", dtype=dtype
+        )
         self.dense = keras.layers.Dense(units, activation, dtype=dtype)
 
     def build(self, input_shape: object = None) -> None:

@@ -9,6 +9,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from agents import schedule
 from agents.config import no_ablations, option
 
 ESTIMATORS = ("exact", "gumbel_softmax", "st_gumbel_softmax", "straight_through")
@@ -40,6 +41,7 @@ class SACConfig:
         "16,32,32", "Of the sections of the image net, images of 32 pixels a side on."
     )
     image_depth: int = option(32, "Channels of the net of smaller images.", low=1)
+    image_layers: int = option(2, "Convolutions of that net.", low=1)
     image_units: int = option(256, "Units that come of an image.", low=1)
     hidden: int = option(256, "Units of the hidden layers.", low=1)
     hidden_layers: int = option(2, "Hidden layers of actor and critics.", low=1)
@@ -104,6 +106,14 @@ class SACConfig:
 
     def __post_init__(self) -> None:
         self.sections()
+        if min(_ends(self.temperature)) <= 0:
+            raise ValueError(
+                f"temperature={self.temperature} came, but it must stay above 0: end its schedule at 0.1, say"
+            )
+        if max(_ends(self.entropy_share)) > 1:
+            raise ValueError(
+                f"entropy_share={self.entropy_share} came, but no policy has more entropy than a uniform one: at most 1"
+            )
         if not self.target_rate <= 1:
             raise ValueError(
                 f"target_rate={self.target_rate} came, but a share is at most 1"
@@ -118,6 +128,14 @@ class SACConfig:
                 f"train_every={self.train_every} came, but a number above 0 is expected"
             )
 
+
+def _ends(text: str) -> tuple[float, float]:
+    """Between which values a schedule stays: it goes one way."""
+    curve = schedule.parse(text)
+    return curve(0), curve(_NEVER)
+
+
+_NEVER = 10**12  # steps that no run makes
 
 _RUN = {"eval_every": 5_000, "save_every": 10_000, "video_every": 0}
 
@@ -149,6 +167,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
     "cartpole": _RUN
     | {
         "env": "gym:CartPole-v1",
+        "num_envs": 8,
         "env_steps": 50_000,
         "hidden": 64,
         "batch_size": 64,
@@ -183,6 +202,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "eval_every": 25_000,
         "save_every": 50_000,
         "image_depth": 16,
+        "image_layers": 1,
         "image_units": 128,
         "hidden": 128,
         "hidden_layers": 1,

@@ -24,7 +24,8 @@ def make_encoder(spaces: Spaces, config: SACConfig, dtype: str) -> ObservationNe
         if min(box.shape[:2]) >= LARGE_SIDE:
             sections = config.sections()
             return layers.ImpalaEncoder(sections, config.image_units, dtype=dtype)
-        return SmallImageEncoder(config.image_depth, config.image_units, dtype, "relu")
+        size = (config.image_depth, config.image_units)
+        return SmallImageEncoder(*size, dtype, "relu", config.image_layers)
 
     return ObservationNet(spaces, image_net, ())
 
