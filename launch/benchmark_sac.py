@@ -59,7 +59,8 @@ def update_case(preset: str, estimator: str) -> Callable[[int], list[Row]]:
         from envs.api import Spaces
 
         if preset == "minatar":
-            planes = Box(0, 1, (10, 10, 4), bool)
+            bits: Any = bool
+            planes = Box(0, 1, (10, 10, 4), bits)
             spaces = Spaces({"image": planes}, Discrete(6))
         else:
             numbers = Box(-np.inf, np.inf, (17,), np.float32)

@@ -321,7 +321,7 @@ class SAC(CompiledAgent, OffPolicyAgent):
 
     def _make_optimizers(self) -> dict[str, Optimizer]:
         config = self.config
-        critics = [self.encoder, self.critic]
+        critics: list[keras.layers.Layer] = [self.encoder, self.critic]
         parts = {
             "critic": (
                 [v for m in critics for v in m.trainable_variables],
