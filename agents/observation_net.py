@@ -23,7 +23,7 @@ class ObservationNet(keras.layers.Layer):
     Args:
         spaces: The spaces of one row.
         image_net: (key, box) -> the net of an image, [..., H, W, C] -> [..., units].
-        vector_units: ReLU units of the layers that read vectors.
+        vector_units: ReLU units of the layers that read vectors; none: vectors go on as they are.
         norm: Whether the result goes through layer norm.
 
     Call arguments:
@@ -48,7 +48,8 @@ class ObservationNet(keras.layers.Layer):
                 self.vectors.append(key)
             else:
                 self.images[key] = image_net(key, box)
-        if self.vectors:
+        self.vector_net: keras.layers.Layer | None = None
+        if self.vectors and vector_units:
             self.vector_net = layers.MLP(tuple(vector_units), "relu", dtype="float32")
         self.norm = keras.layers.LayerNormalization(epsilon=1e-6) if norm else None
 
@@ -68,7 +69,9 @@ class ObservationNet(keras.layers.Layer):
         ]
         if self.vectors:
             vectors = tf.concat([observation[key] for key in self.vectors], -1)
-            parts.append(self.vector_net(vectors))
+            parts.append(
+                vectors if self.vector_net is None else self.vector_net(vectors)
+            )
         embed = tf.concat(parts, -1)
         return embed if self.norm is None else self.norm(embed)
 
@@ -77,10 +80,17 @@ class SmallImageEncoder(keras.layers.Layer):
     """Convolutions of stride 1 and a dense layer: [..., H, W, C] -> [..., units]."""
 
     def __init__(
-        self, depth: int, units: int, dtype: str, activation: str = "tanh"
+        self,
+        depth: int,
+        units: int,
+        dtype: str,
+        activation: str = "tanh",
+        convolutions: int = 2,
     ) -> None:
         super().__init__(dtype=dtype)
-        self.convs = layers.SmallConvEncoder(depth, activation="relu", dtype=dtype)
+        self.convs = layers.SmallConvEncoder(
+            depth, convolutions, activation="relu", dtype=dtype
+        )
         self.dense = keras.layers.Dense(units, activation, dtype=dtype)
 
     def build(self, input_shape: object = None) -> None:

@@ -80,6 +80,7 @@ class Optimizer:
 
     def _apply(self, gradients: list[tf.Tensor], norm: tf.Tensor) -> None:
         clipped, _ = tf.clip_by_global_norm(gradients, self._clip, use_norm=norm)
-        for variable in self.variables:
-            variable.assign(variable * (1.0 - self._decay))
+        if self._decay:
+            for variable in self.variables:
+                variable.assign(variable * (1.0 - self._decay))
         self._rule.apply(clipped, self.variables)

@@ -27,6 +27,7 @@ _AGENTS = {
     "ftw": ("agents.ftw", "FTW"),
     "impala": ("agents.impala", "IMPALA"),
     "merlin": ("agents.merlin", "MERLIN"),
+    "sac": ("agents.sac", "SAC"),
     "tf_agents_dqn": ("agents.tf_agents_dqn", "DQN"),
     "tf_agents_ppo": ("agents.tf_agents_ppo", "PPO"),
 }

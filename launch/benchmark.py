@@ -25,6 +25,7 @@ from launch import (
     benchmark_estimators,
     benchmark_ftw,
     benchmark_merlin,
+    benchmark_sac,
     benchmark_serving,
     tensorflow_log,
 )
@@ -35,6 +36,7 @@ SUITES = {
     "estimators": benchmark_estimators.CASES,
     "ftw": benchmark_ftw.CASES,
     "merlin": benchmark_merlin.CASES,
+    "sac": benchmark_sac.CASES,
     "serving": benchmark_serving.CASES,
 }
 _ENVIRONMENTS = {

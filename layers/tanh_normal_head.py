@@ -87,6 +87,13 @@ class TanhNormalHead(Head):
         """tanh(m + s n), [..., A], from standard normal noise n [..., A]."""
         return tf.tanh(_before_tanh(parameters, noise))
 
+    def sample_and_log_prob(
+        self, parameters: tf.Tensor, noise: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """`sample`, and its log p [...] from what was before the tanh: exact also where tanh rounds to +-1."""
+        before = _before_tanh(parameters, noise)
+        return tf.tanh(before), _log_prob_before_tanh(parameters, before)
+
     def mean(self, parameters: tf.Tensor) -> tf.Tensor:
         """The mean of the samples, [..., A]."""
         return tf.reduce_mean(tf.tanh(self._draws(parameters)), 0)

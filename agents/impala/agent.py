@@ -11,10 +11,9 @@ import tensorflow as tf
 from gymnasium.spaces import Box
 
 import layers
-from agents import precision, schedule, window_specs
+from agents import actions, precision, schedule, window_specs
 from agents.api import Batch, Mode, Spaces
 from agents.compiled import CompiledAgent
-from agents.impala import actions
 from agents.impala.config import IMPALAConfig
 from agents.impala.core import Core, LSTMCore
 from agents.learner import Distribution, Policy

@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 import tensorflow as tf
-from gymnasium.spaces import Box, Discrete
+from gymnasium.spaces import Box, Discrete, MultiDiscrete
 
 import agents
 from agents import export_folder
@@ -17,8 +17,18 @@ from tests.agents.dummies import StatelessDummy
 
 STEPS = 200
 KINDS = {
-    "pictures": ({"image": Box(0, 255, (10, 10, 2), np.uint8)}, Discrete(5)),
+    "pictures": (
+        "dreamerv2",
+        {"image": Box(0, 255, (10, 10, 2), np.uint8)},
+        Discrete(5),
+    ),
+    "several": (
+        "sac",
+        {"vector": Box(-1, 1, (3,), np.float32)},
+        MultiDiscrete([3, 2, 4]),
+    ),
     "vectors": (
+        "dreamerv2",
         {"a/b": Box(-1, 1, (3,), np.float32), "board": Box(0, 1, (5, 5, 4), bool)},
         Box(-1, 1, (2,), np.float32),
     ),
@@ -52,10 +62,13 @@ print(tf.__version__, sorted(ours))
 
 
 def make(kind):
-    observation, action = KINDS[kind]
-    overrides = {"reward_transform": "identity"}
+    name, observation, action = KINDS[kind]
+    overrides = {
+        "dreamerv2": {"reward_transform": "identity"},
+        "sac": {"estimator": "straight_through"},
+    }
     agent = agents.make(
-        "dreamerv2", Spaces(observation, action), preset="debug", seed=3, **overrides
+        name, Spaces(observation, action), preset="debug", seed=3, **overrides[name]
     )
     # Larger weights, so that actions differ.
     for name, variable in agent.variables().items():
@@ -95,7 +108,7 @@ def test_a_bare_process_acts_bit_for_bit_as_the_agent(kind, tmp_path):
     agent = make(kind)
     agent.export(tmp_path / "policy", {"note": "of a test"}, untrained=True)
     card = json.loads((tmp_path / "policy" / "card.json").read_text())
-    assert card["note"] == "of a test" and card["agent"] == "dreamerv2"
+    assert card["note"] == "of a test" and card["agent"] == KINDS[kind][0]
     names, runs = card["observation"], {}
     for batch in (1, 3):
         steps = episode(agent, batch)

@@ -273,6 +273,23 @@ def test_updates_get_rows_as_from_our_own_driver(kind, traced):
     assert learner.env_steps == expected[-1]
 
 
+def test_an_agent_of_transitions_learns_from_pairs_of_frames():
+    environment = TFPyEnvironment(bridge.Environment("gym:Pendulum-v1", 3))
+    learner = agents.make("sac", environment.pyenv.spaces, preset="debug", seed=1)
+    agent = bridge.TFAgent(learner)
+    assert agent.train_sequence_length == 3  # two rows of what led to them
+    buffer = collect(environment, agent.collect_policy, agent.collect_data_spec, 30)
+    windows = iter(buffer.as_dataset(4, agent.train_sequence_length))
+    before = learner.get_state()["variables"]
+    found = [agent.train(next(windows)[0]) for _ in range(2)]
+    assert np.isfinite([float(each.loss) for each in found]).all()
+    assert learner.updates == 2
+    after = learner.get_state()["variables"]
+    for part in ("actor", "critic", "target_critic", "entropy_scale"):
+        names = [name for name in before if name.startswith(f"{part}/")]
+        assert any((before[name] != after[name]).any() for name in names), part
+
+
 def test_training_on_other_lengths_says_which_is_expected():
     environment = TFPyEnvironment(bridge.Environment("zoo:Counting-v0", 3))
     agent = bridge.TFAgent(Replayed(environment.pyenv.spaces))

@@ -63,6 +63,11 @@ AGENTS = {
         {"eval_return", "image_error", "watched_value_error"},
         {"KEY_error"},
     ),
+    "sac": (
+        {"env_steps": 80, "estimator": "gumbel_softmax"},
+        {"eval_return", "temperature"},
+        set(),
+    ),
 }
 
 

@@ -8,11 +8,13 @@ import sys
 import pytest
 
 from agents.gumbel_softmax.config import ESTIMATORS
+from agents.sac import config as sac_config
 from launch import (
     benchmark_ctf,
     benchmark_estimators,
     benchmark_ftw,
     benchmark_merlin,
+    benchmark_sac,
     benchmark_serving,
 )
 
@@ -112,6 +114,20 @@ def test_the_ftw_suite_measures_games_acting_learning_and_all_together():
         f"ctf/{name}" for name in rates
     }
     assert set(benchmark_ftw.CASES) == {"machine", "paper", *benchmark_ftw.CTF}
+
+
+def test_the_sac_suite_measures_training_and_updates_by_every_estimator():
+    found = {row["name"]: row for row in benchmark_sac.task_case("cartpole")(1)}
+    rates, costs = {"train", "train_cpu", "updates"}, {"update_cpu", "update_wall"}
+    costs |= {"act_cpu", "peak_memory"}
+    assert found.keys() == {f"cartpole/{name}" for name in rates | costs}
+    assert all(row["value"] > 0 for row in found.values())
+    assert {n for n, row in found.items() if row["better"] == "higher"} == {
+        f"cartpole/{name}" for name in rates
+    }
+    names = {f"update/minatar/{each}" for each in sac_config.ESTIMATORS}
+    names |= {f"task/{each}" for each in benchmark_sac.TASKS}
+    assert set(benchmark_sac.CASES) == names | {"machine", "update/paper"}
 
 
 def test_the_suite_of_capture_the_flag_counts_agent_steps():

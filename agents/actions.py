@@ -1,10 +1,13 @@
 """Actions as numbers for nets, and the head that chooses them, for every kind of action space."""
 
+from collections.abc import Callable
+
 import gymnasium
 import tensorflow as tf
 
 import layers
 from envs.api import Action
+from layers.head import Head
 
 
 class Choices:
@@ -44,15 +47,16 @@ class Choices:
 
 
 class Continuous:
-    """Box actions in [-1, 1], chosen by a `TruncatedNormalHead`.
+    """Box actions in [-1, 1], chosen by a head for real numbers.
 
     Args:
         space: The action space.
+        make_head: A -> the head.
     """
 
-    def __init__(self, space: Action) -> None:
+    def __init__(self, space: Action, make_head: Callable[[int], Head]) -> None:
         self.size = int(space.shape[0])  # type: ignore[index]
-        self.head = layers.TruncatedNormalHead(self.size, name="policy")
+        self.head = make_head(self.size)
 
     def encode(self, action: tf.Tensor) -> tf.Tensor:
         """[..., A] as it is."""
@@ -70,5 +74,7 @@ class Continuous:
 def make(space: Action, units: int) -> Choices | Continuous:
     """Returns what fits the space."""
     if isinstance(space, gymnasium.spaces.Box):
-        return Continuous(space)
+        return Continuous(
+            space, lambda size: layers.TruncatedNormalHead(size, name="policy")
+        )
     return Choices(space, units)
