@@ -149,6 +149,17 @@ def make(space: Action, estimator: str) -> Choices | Squashed:
     return Choices(space, estimator)
 
 
+def linear_size(choice: Choices | Squashed, critic: str) -> int | None:
+    """Returns the numbers of a code in which the critics are linear; None where they are no such critics."""
+    if critic == "mlp":
+        return None
+    if isinstance(choice, Squashed):
+        raise ValueError(
+            "critic=linear came, whose best action would lie at the bounds: real numbers as actions take --critic=mlp"
+        )
+    return choice.size
+
+
 def _table(classes: tuple[int, ...]) -> tf.Tensor:
     """The codes of all joint actions, [N, A]."""
     number = math.prod(classes)

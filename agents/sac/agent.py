@@ -53,7 +53,7 @@ class SAC(CompiledAgent, OffPolicyAgent):
         folder: Where the replay lies; a temporary folder when None.
 
     Raises:
-        ValueError: If the estimator is exact and there are too many joint actions.
+        ValueError: If the estimator is exact and there are too many joint actions; if the critics are linear in real numbers.
 
     References:
         Haarnoja et al. 2018 (arXiv 1801.01290 and 1812.05905); Christodoulou 2019 (arXiv 1910.07207); Jang et al. 2017
@@ -102,8 +102,9 @@ class SAC(CompiledAgent, OffPolicyAgent):
         self.encoder = nets.make_encoder(self.spaces, config, dtype)
         self.target_encoder = nets.make_encoder(self.spaces, config, dtype)
         self.actor = nets.Actor(config.units, self.choice.head)
-        self.critic = TwinCritic(config.units)
-        self.target_critic = TwinCritic(config.units, "target_critic")
+        size = actions.linear_size(self.choice, config.critic)
+        self.critic = TwinCritic(config.units, size)
+        self.target_critic = TwinCritic(config.units, size, "target_critic")
         self.entropy_scale = nets.EntropyScale(config.entropy_scale)
 
     def modules(self) -> Mapping[str, keras.layers.Layer]:

@@ -30,6 +30,11 @@ class SACConfig:
         "Temperature of the sample's relaxation; may be a schedule.",
         is_schedule=True,
     )
+    critic: str = option(
+        "mlp",
+        "How the critics read a choice's code: as an input beside the observation, or as what weighs one output per action.",
+        ("mlp", "linear"),
+    )
     precision: str = option(
         "float32",
         "Compute type of the image nets; all else is float32.",
@@ -153,6 +158,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
     # Differs: its image net is IMPALA's, and its target critics follow slowly.
     "atari": {
         "env": "atari:Pong",
+        "critic": "linear",
         "env_options": "size=84",
         "env_steps": 5_000_000,
         "eval_every": 100_000,
@@ -167,6 +173,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
     "cartpole": _RUN
     | {
         "env": "gym:CartPole-v1",
+        "critic": "linear",
         "num_envs": 8,
         "env_steps": 50_000,
         "hidden": 64,
@@ -198,6 +205,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
     "minatar": _RUN
     | {
         "env": "minatar:Breakout-v1",
+        "critic": "linear",
         "num_envs": 8,
         "env_steps": 300_000,
         "eval_every": 25_000,

@@ -230,8 +230,9 @@ def test_the_squashed_normals_estimate_of_the_entropy_is_that_of_its_mean():
     np.testing.assert_allclose(choice.mode(parameters[0, :1])[0], np.tanh([0.3, -0.8]))
 
 
-def test_critics_read_a_table_as_they_read_its_rows():
-    critic = TwinCritic((5,))
+@pytest.mark.parametrize("linear_in", [None, 3])
+def test_critics_read_a_table_as_they_read_its_rows(linear_in):
+    critic = TwinCritic((5,), linear_in)
     embed = tf.constant(np.random.default_rng(0).normal(size=(2, 3, 4)), tf.float32)
     table = tf.eye(3)
     every = critic.at_each(embed, table)
@@ -240,3 +241,23 @@ def test_critics_read_a_table_as_they_read_its_rows():
         action = tf.tile(table[n][None, None], [2, 3, 1])
         np.testing.assert_allclose(every[..., n], critic(embed, action), rtol=1e-5)
     assert [type(net) for net in critic.nets] == [layers.MLP] * 2
+
+
+def test_linear_critics_have_an_output_per_action_that_a_code_weighs():
+    critic = TwinCritic((5,), 5)  # two choices, of 2 and 3
+    embed = tf.constant(np.random.default_rng(0).normal(size=(7, 4)), tf.float32)
+    code = tf.tile([[0.0, 1.0, 0.25, 0.5, 0.25]], [7, 1])
+    found = critic(embed, code)
+    for q, net in zip(found, critic.nets, strict=True):
+        out = net(embed).numpy()
+        want = out[:, 1] + 0.25 * out[:, 2] + 0.5 * out[:, 3] + 0.25 * out[:, 4]
+        np.testing.assert_allclose(q, want, rtol=1e-5)
+
+
+def test_critics_linear_in_real_numbers_are_refused():
+    squashed = actions.make(Box(-1, 1, (2,), np.float32), "exact")
+    assert actions.linear_size(squashed, "mlp") is None
+    with pytest.raises(ValueError, match="real numbers as actions take --critic=mlp"):
+        actions.linear_size(squashed, "linear")
+    several = actions.make(CHOICES["several"], "exact")
+    assert actions.linear_size(several, "linear") == 5
