@@ -10,8 +10,8 @@ from agents.config import overlay, resolve
 from agents.dvae.config import PRESETS, DVAEConfig
 from agents.dvae.model import DVAE
 from agents.schedule import parse
-from agents.vqvae.config import CodesConfig
 from agents.vqvae.config import PRESETS as VQVAE_PRESETS
+from agents.vqvae.config import CodesConfig
 from tests.agents.kernels import without_gpu_kernel
 from tests.agents.vqvae.test_model import IMAGES, RNG, SMALL, same
 
@@ -98,7 +98,7 @@ def test_both_shapes_of_the_cosine_go_from_one_to_a_sixteenth():
 
 
 def test_presets_have_the_budget_of_the_vq_vae_and_the_papers_sizes():
-    names = {field for field in CodesConfig.__dataclass_fields__} | {"updates"}
+    names = set(CodesConfig.__dataclass_fields__) | {"updates"}
     for name in ("mnist", "atari", "debug"):
         ours, theirs = overlay(PRESETS, name), overlay(VQVAE_PRESETS, name)
         assert {k: ours[k] for k in names & ours.keys()} == {
