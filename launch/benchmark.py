@@ -26,6 +26,7 @@ from launch import (
     benchmark_ftw,
     benchmark_merlin,
     benchmark_serving,
+    benchmark_vqvae,
     tensorflow_log,
 )
 
@@ -36,6 +37,7 @@ SUITES = {
     "ftw": benchmark_ftw.CASES,
     "merlin": benchmark_merlin.CASES,
     "serving": benchmark_serving.CASES,
+    "vqvae": benchmark_vqvae.CASES,
 }
 _ENVIRONMENTS = {
     "ctf": benchmark_ctf.ENVIRONMENT,

@@ -16,6 +16,8 @@ from agents.fitting import Fit
 from agents.vqvae.config import MNIST, CodesConfig, ImagesFitConfig
 from launch import app, tensorflow_log
 
+flags.disclaim_key_flags()  # what is defined here belongs to the launcher that asks
+
 
 def define_flags(config: type[CodesConfig], presets: Presets) -> None:
     """Defines a flag for every setting of the run and of the model."""

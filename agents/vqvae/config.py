@@ -119,6 +119,7 @@ _SMALL: Mapping[str, Any] = {
 # What both models have in common, so that their codes have the same budget.
 MNIST_SIZES: Mapping[str, Any] = _SMALL | {
     "data": MNIST,
+    "codes": 32,
     "batch_size": 64,
     "updates": 24_000,
     "code_updates": 10_000,

@@ -14,6 +14,7 @@ from launch import (
     benchmark_ftw,
     benchmark_merlin,
     benchmark_serving,
+    benchmark_vqvae,
 )
 
 KEYS = {"suite", "machine", "name", "value", "unit", "better", "reference"}
@@ -112,6 +113,20 @@ def test_the_ftw_suite_measures_games_acting_learning_and_all_together():
         f"ctf/{name}" for name in rates
     }
     assert set(benchmark_ftw.CASES) == {"machine", "paper", *benchmark_ftw.CTF}
+
+
+def test_the_vqvae_suite_measures_both_stages_of_both_models_and_sampling():
+    case = benchmark_vqvae.model_case("dvae/debug")
+    found = {row["name"].removeprefix("dvae/debug/"): row for row in case(1)}
+    wanted = {"codes_cpu", "codes", "prior_cpu", "prior", "sample_cpu", "peak_memory"}
+    assert found.keys() == wanted
+    assert all(row["value"] > 0 for row in found.values())
+    assert {n for n, row in found.items() if row["better"] == "higher"} == {
+        "codes",
+        "prior",
+    }
+    names = {f"{m}/{p}" for m in ("vqvae", "dvae") for p in ("mnist", "atari", "paper")}
+    assert set(benchmark_vqvae.CASES) == names | {"machine", "vqvae/vqvae2"}
 
 
 def test_the_suite_of_capture_the_flag_counts_agent_steps():
