@@ -122,8 +122,8 @@ def binarized_mnist(data_dir: str = "") -> BinarizedMnist:
 def binarized_images(data_dir: str = "") -> Images:
     """Returns `binarized_mnist` as pictures [N, 28, 28, 1]."""
     data = binarized_mnist(data_dir)
-    splits = (each.reshape(-1, SIDE, SIDE, 1) for each in data[:3])
-    return Images(*splits, source=data.source, levels=2)
+    train, valid, test = (each.reshape(-1, SIDE, SIDE, 1) for each in data[:3])
+    return Images(train, valid, test, data.source, levels=2)
 
 
 def _fixed_files(data_dir: str) -> list[pathlib.Path]:

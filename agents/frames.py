@@ -8,6 +8,7 @@ import numpy as np
 
 import envs
 from agents import random_policy
+from agents.api import State
 from agents.checkpoint import DamagedError
 from agents.datasets import Images
 from agents.status import Status
@@ -68,11 +69,11 @@ def _collect(
             status.update(0, 0, done=len(pictures) * ROWS)
     whole = np.stack(pictures)  # [rounds, ROWS, H, W, C]
     train = whole[:, :TRAIN_ROWS].reshape(-1, *whole.shape[2:])[:count]
-    found = {"train": train, "valid": whole[:few, -2], "test": whole[:few, -1]}
+    valid, test = whole[:few, -2], whole[:few, -1]
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}")
     with draft.open("wb") as file:
-        np.savez_compressed(file, **found)
+        np.savez_compressed(file, train=train, valid=valid, test=test)
     draft.replace(path)
 
 
@@ -84,7 +85,7 @@ def _play(
     try:
         key = _picture(env, games.spaces)
         step = games.reset()
-        state = {"seed": np.tile(np.array([seed, 0], np.int32), (ROWS, 1))}
+        state: State = {"seed": np.tile(np.array([seed, 0], np.int32), (ROWS, 1))}
         for _ in range(rounds):
             for _ in range(EVERY):
                 action, state = random_policy.act(games.spaces.action, state)
@@ -108,9 +109,9 @@ def _picture(env: str, spaces: envs.Spaces) -> str:
 def _read(path: pathlib.Path, source: str) -> Images:
     try:
         with np.load(path, allow_pickle=False) as archive:
-            splits = [archive[split] for split in _SPLITS]
+            train, valid, test = (archive[split] for split in _SPLITS)
     except Exception as error:  # NumPy raises whatever its parsers stumble over
         raise DamagedError(
             f"{path} was cut short or changed ({error!r}): remove it, and the pictures are collected anew"
         ) from error
-    return Images(*splits, source=source, levels=256)
+    return Images(train, valid, test, source, levels=256)

@@ -76,11 +76,10 @@ def data(run: ImagesFitConfig) -> Images:
 
 def fit(chosen: Fit, load_model: Callable[[], Any]) -> None:
     """Trains a model as settings say: data, then TensorFlow, then the run."""
+    run: Any = chosen.run
     if not flags.FLAGS.preset:
-        print(
-            f"Taking the preset {preset()} for {chosen.run.data}; --preset chooses another."
-        )
-    images = data(chosen.run)
+        print(f"Taking the preset {preset()} for {run.data}; --preset chooses another.")
+    images = data(run)
     chosen.config.check_size(images.train.shape[1:])
     tensorflow_log.load()
     fitting.fit(chosen, images, functools.partial(load_model(), levels=images.levels))

@@ -9,6 +9,7 @@ import launch.origin  # noqa: F401
 
 import dataclasses
 import pathlib
+from typing import Any
 
 from absl import flags
 
@@ -42,7 +43,7 @@ def compare() -> None:
     parts = pathlib.Path(chosen.run.logdir).parts
     folder = pathlib.Path(values.logdir or pathlib.Path("runs/dvae/compare", *parts[2:4]))  # fmt: skip
     # Settings and data that do not fit are told here, and frames are collected once for all runs.
-    run = dataclasses.replace(chosen.run, logdir=str(folder))
+    run: Any = dataclasses.replace(chosen.run, logdir=str(folder))
     codes.data(run)
     plan = codes_table.Plan(
         folder, run, chosen.config, tuple(int(seed) for seed in _SEEDS.value)

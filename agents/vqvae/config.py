@@ -104,7 +104,7 @@ class VQVAEConfig(CodesConfig):
                 )
 
 
-_SMALL: Mapping[str, Any] = {
+_SMALL: dict[str, Any] = {
     "codes": 128,
     "code_size": 16,
     "channels": 64,
@@ -117,7 +117,7 @@ _SMALL: Mapping[str, Any] = {
     "prior_heads": 4,
 }
 # What both models have in common, so that their codes have the same budget.
-MNIST_SIZES: Mapping[str, Any] = _SMALL | {
+MNIST_SIZES: dict[str, Any] = _SMALL | {
     "data": MNIST,
     "codes": 32,
     "batch_size": 64,
@@ -127,7 +127,7 @@ MNIST_SIZES: Mapping[str, Any] = _SMALL | {
     "log_every": 500,
     "save_every": 2_000,
 }
-ATARI_SIZES: Mapping[str, Any] = _SMALL | {
+ATARI_SIZES: dict[str, Any] = _SMALL | {
     "data": "atari:Pong",
     "prior_layers": 2,
     "batch_size": 32,
@@ -137,7 +137,7 @@ ATARI_SIZES: Mapping[str, Any] = _SMALL | {
     "log_every": 200,
     "save_every": 1_000,
 }
-DEBUG_SIZES: Mapping[str, Any] = {
+DEBUG_SIZES: dict[str, Any] = {
     "codes": 8,
     "code_size": 4,
     "channels": 8,
@@ -155,7 +155,7 @@ DEBUG_SIZES: Mapping[str, Any] = {
     "log_every": 20,
     "save_every": 60,
 }
-_LONG: Mapping[str, Any] = {
+_LONG: dict[str, Any] = {
     "data": "atari:Pong",
     "grayscale": False,
     "frames": 100_000,

@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 
 import pytest
 
@@ -14,61 +16,66 @@ from launch.codes_table import Plan
 STAGES = ("--updates=40", "--code_updates=20", "--log_every=10", "--eval_every=15")
 
 
-def logged_and_explained(folder, repository, model):
-    """The keys of metrics.jsonl, and those of the README's table."""
-    readme = (repository / "agents" / model / "README.md").read_text()
-    section = readme.split("## metrics.jsonl")[1].split("\n## ")[0]
-    rows = re.findall(r"^\| (`.*?`) \|", section, re.MULTILINE)
-    lines = (folder / "metrics.jsonl").read_text().splitlines()
-    logged = {key for line in lines for key in json.loads(line)}
-    return logged, set(re.findall(r"`(\w+)`", " ".join(rows)))
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory):
+    """Both models of two levels, trained on frames that the command collects; what it said, and where it ran."""
+    folder = tmp_path_factory.mktemp("compared")
+    arguments = ["--compare", "--preset=debug", *STAGES, "--workers=1", "--output=out"]
+    frames = ["--data=atari:Pong", "--frames=80", "--size=16", "--levels=2"]
+    done = subprocess.run(
+        [sys.executable, "-m", "launch.dvae", *arguments, *frames],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout + done.stderr, folder
 
 
-def test_a_vq_vae_of_two_levels_learns_from_frames_that_it_collects(
-    launch, repository, tmp_path
-):
-    command = launch("vqvae")
-    frames = ("--data=atari:Pong", "--frames=80", "--size=16")
-    said = command("--preset=vqvae2,debug", *STAGES, *frames)
-    folder = tmp_path / "runs/vqvae/atari-Pong/vqvae2-debug/seed0"
-    results = json.loads((folder / "results.json").read_text())
-    assert f"{results['test_bits_per_dim']:.4f} bits per dimension" in said
-    assert "collecting pictures" in said and "random play" in results["data"]
-    pictures = {path.stem for path in (folder / "pictures").iterdir()}
-    assert pictures == {"reconstructions", "samples", "codebook"}
-    logged, explained = logged_and_explained(folder, repository, "vqvae")
-    assert logged == explained
-    assert json.loads((folder / "config.json").read_text())["config"]["levels"] == 2
+def runs(folder):
+    return {m: folder / "runs/dvae/compare/atari-Pong/debug" / m / "seed0" for m in codes_table.MODELS}  # fmt: skip
 
 
-def test_both_models_are_compared_by_one_command(
-    launch, mnist_dir, repository, tmp_path
-):
-    command = launch("dvae")
-    given = ("--compare", "--preset=debug", *STAGES, "--workers=1", "--output=out")
-    said = command(*given, f"--data_dir={mnist_dir}")
-    made = json.loads((tmp_path / "out" / "score.json").read_text())
-    assert "bits per dimension, both (lower is better)" in said
+def test_both_models_are_compared_by_one_command(compared):
+    said, folder = compared
+    made = json.loads((folder / "out" / "score.json").read_text())
+    assert "bits per dimension, both (lower is better)" in said and "ETA" in said
+    assert said.count("collecting pictures") >= 1 and "random play" in made["env"]
     for name, row in made["table"].items():
         assert row.keys() == {"vqvae", "dvae"}, name
     for model in codes_table.MODELS:
         (run,) = made["runs"][model]
         assert run["updates"] == 40
         assert made["table"]["mse"][model] == pytest.approx(run["test_mse"])
-    folder = tmp_path / "runs/dvae/compare/mnist/debug"
     ours, theirs = (
-        json.loads((folder / model / "seed0/config.json").read_text())["config"]
-        for model in codes_table.MODELS
+        json.loads((run / "config.json").read_text())["config"]
+        for run in runs(folder).values()
     )
     shared = ours.keys() & theirs.keys()
     assert {"codes", "levels", "learning_rate", "prior_width"} <= shared
     assert {k: ours[k] for k in shared} == {k: theirs[k] for k in shared}
-    logged, explained = logged_and_explained(folder / "dvae/seed0", repository, "dvae")
-    assert logged == explained
-    assert (tmp_path / "out" / "table.png").stat().st_size > 5000
-    page = (tmp_path / "out" / "table.md").read_text()
+    assert (folder / "out" / "table.png").stat().st_size > 5000
+    page = (folder / "out" / "table.md").read_text()
     assert "| | `vqvae` | `dvae` |" in page and "a codebook of 8" in page
-    assert len((tmp_path / "out" / "table.csv").read_text().splitlines()) == 9
+    assert len((folder / "out" / "table.csv").read_text().splitlines()) == 9
+
+
+@pytest.mark.parametrize("model", codes_table.MODELS)
+def test_a_run_says_its_bits_draws_and_logs_what_the_readme_explains(
+    compared, repository, model
+):
+    run = runs(compared[1])[model]
+    results = json.loads((run / "results.json").read_text())
+    said = (run / "log.txt").read_text()
+    assert f"{results['test_bits_per_dim']:.4f} bits per dimension" in said
+    pictures = {path.stem for path in (run / "pictures").iterdir()}
+    assert pictures == {"reconstructions", "samples", "codebook"}
+    readme = (repository / "agents" / model / "README.md").read_text()
+    section = readme.split("## metrics.jsonl")[1].split("\n## ")[0]
+    rows = re.findall(r"^\| (`.*?`) \|", section, re.MULTILINE)
+    lines = (run / "metrics.jsonl").read_text().splitlines()
+    logged = {key for line in lines for key in json.loads(line)}
+    assert logged == set(re.findall(r"`(\w+)`", " ".join(rows)))
 
 
 @pytest.mark.parametrize(

@@ -158,6 +158,7 @@ def test_numbers_stay_float32_and_graphs_fit_gpus():
     assert without_gpu_kernel(step.get_concrete_function().graph) == set()
 
 
+@pytest.mark.slow
 def test_it_trains_in_an_ordinary_keras_model():
     keras.utils.set_random_seed(0)
     x = RNG.normal(size=(256, 8)).astype(np.float32)

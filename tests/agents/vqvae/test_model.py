@@ -135,6 +135,7 @@ def test_pictures_have_a_row_per_level(model):
     assert pages["samples"].shape == (2 * 8 + 2, 4 * 16 + 3 * 2, 3)
 
 
+@pytest.mark.slow
 def test_a_codebook_trained_by_gradients_learns_and_is_a_weight():
     model = make(decay=0.0, code_updates=60, restart=0.0)
     losses = [model.updates_on(np.stack([IMAGES[:6]] * 20))["loss"] for _ in range(3)]
