@@ -46,12 +46,13 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
     "paper": {
         "data": "atari:Pong",
         "grayscale": False,
-        "frames": 100_000,
+        "frames": 20_000,
         "size": 256,
         "codes": 8192,
         "code_size": 128,
         "downsample": 8,
-        "batch_size": 512,
+        "batch_size": 512,  # the paper's 64 GPUs had 8 each
+        "prior_batch_size": 16,
         "learning_rate": "cosine(1e-4, 1.25e-6, 1200000)",
         "updates": 4_000_000,
         "code_updates": 3_000_000,

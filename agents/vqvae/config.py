@@ -51,6 +51,9 @@ class CodesConfig:
     prior_width: int = option(512, "Of the prior's Transformer.", low=4)
     prior_layers: int = option(12, "Of the prior's Transformer.", low=1)
     prior_heads: int = option(8, "Of the prior's attention.", low=1)
+    prior_batch_size: int = option(
+        0, "Images per update of the prior, at most B; 0: B. Attention is large."
+    )
     prior_learning_rate: str = option(
         "3e-4", "Of Adam, for the prior, a schedule of its own updates.", is_schedule=True
     )  # fmt: skip
@@ -110,8 +113,6 @@ _SMALL: dict[str, Any] = {
     "channels": 64,
     "residual_channels": 32,
     "blocks": 1,
-    "learning_rate": "1e-3",
-    "prior_learning_rate": "1e-3",
     "prior_width": 64,
     "prior_layers": 3,
     "prior_heads": 4,
@@ -120,6 +121,8 @@ _SMALL: dict[str, Any] = {
 MNIST_SIZES: dict[str, Any] = _SMALL | {
     "data": MNIST,
     "codes": 32,
+    "learning_rate": "cosine(1e-3, 1e-4, 10000)",
+    "prior_learning_rate": "cosine(1e-3, 1e-5, 14000)",
     "batch_size": 64,
     "updates": 24_000,
     "code_updates": 10_000,
@@ -129,6 +132,8 @@ MNIST_SIZES: dict[str, Any] = _SMALL | {
 }
 ATARI_SIZES: dict[str, Any] = _SMALL | {
     "data": "atari:Pong",
+    "learning_rate": "cosine(1e-3, 1e-4, 5000)",
+    "prior_learning_rate": "cosine(1e-3, 1e-5, 4000)",
     "prior_layers": 2,
     "batch_size": 32,
     "updates": 9_000,
@@ -158,12 +163,12 @@ DEBUG_SIZES: dict[str, Any] = {
 _LONG: dict[str, Any] = {
     "data": "atari:Pong",
     "grayscale": False,
-    "frames": 100_000,
+    "frames": 20_000,
     "eval_every": 50_000,
 }
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     # Differs: the papers' images are ImageNet's; these are as large, frames of a game.
-    "paper": _LONG | {"size": 128, "updates": 500_000},
+    "paper": _LONG | {"size": 128, "updates": 500_000, "prior_batch_size": 32},
     "paper2": _LONG
     | {
         "size": 256,
@@ -172,6 +177,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "residual_channels": 64,
         "updates": 4_200_000,
         "code_updates": 2_200_000,
+        "prior_batch_size": 2,
     },
     "mnist": MNIST_SIZES,
     "atari": ATARI_SIZES,

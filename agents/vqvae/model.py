@@ -310,7 +310,8 @@ class CodesModel(Model):
         return {"loss": loss, "prior_bits": loss / math.log(2)}
 
     def _prior_update(self, images: tf.Tensor, rate: tf.Tensor) -> tf.Tensor:
-        codes = self._codes(self._centred(tf.cast(images, tf.float32)))
+        some = images[: self.config.prior_batch_size or None]
+        codes = self._codes(self._centred(tf.cast(some, tf.float32)))
         with tf.GradientTape() as tape:
             loss = tf.reduce_mean(self.prior.surprise(codes))
         self._prior_adam.learning_rate.assign(rate)

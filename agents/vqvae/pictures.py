@@ -50,6 +50,8 @@ def usage(counts: np.ndarray, width: int = 480, height: int = 96) -> np.ndarray:
         top = max(sorted_[0], 1 / len(each))
         levels = np.round(sorted_ / top * height).astype(int).repeat(bar)
         filled = np.arange(height)[::-1, None] < levels[None]
+        if bar > 3:
+            filled[:, bar - 1 :: bar] = False  # bars stand apart
         chart = np.where(filled[..., None], (0.0, 0.447, 0.698), _WHITE)
         even = height - 1 - min(height - 1, round(height / top / len(each)))
         chart[even] = (0.835, 0.369, 0.0)

@@ -43,7 +43,7 @@ def same(one, other):
 @pytest.fixture(scope="module")
 def model():
     """Two grids, of 1 x 2 and 2 x 4 codes, after six updates of the first stage of four and one of the second."""
-    made = make(levels=2)
+    made = make(levels=2, prior_batch_size=2)
     made.updates_on(np.stack([RNG.permutation(IMAGES)[:6] for _ in range(4)]))
     made.first_stage = {k: v.numpy() for k, v in made.variables().items()}
     made.updates_on(IMAGES[None, :6])
@@ -57,6 +57,13 @@ def test_the_second_stage_trains_the_prior_alone(model):
         if (variable.numpy() != model.first_stage[name]).any()
     }
     assert changed == {"prior", "prior_adam"}
+
+
+def test_the_prior_learns_from_as_many_images_as_it_is_told(model):
+    codes = model._reconstruct(IMAGES[:2])[2]
+    wanted = np.mean(model.prior.surprise(codes))
+    found = model._prior_update(tf.constant(IMAGES[:6]), tf.constant(0.0))
+    assert float(found[0]) == pytest.approx(wanted, rel=1e-5)
 
 
 def test_the_loss_is_that_of_the_equations(model):
