@@ -1,6 +1,7 @@
 """Probabilities of pixels, each independent of the others given the codes; every bit of a picture is counted."""
 
 import abc
+import math
 
 import tensorflow as tf
 
@@ -61,7 +62,7 @@ class DiscretizedLogistic(Likelihood):
     """
 
     levels, parameters = 256, 2
-    _LEAST_LOG_SCALE = -8.0  # a shade's mass is at most 0.994: 0.0082 bits
+    _LEAST = -8.0  # of log s: a shade's mass is at most 0.994: 0.0082 bits
 
     def surprise(self, parameters: tf.Tensor, pixels: tf.Tensor) -> tf.Tensor:
         """Returns the sum of -log P(v)."""
@@ -80,9 +81,11 @@ class DiscretizedLogistic(Likelihood):
         return tf.clip_by_value(self._split(parameters)[0], 0.0, 1.0)
 
     def _split(self, parameters: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Mean and log scale; parameters of 0 stand for gray, and for about the spread of all shades."""
-        mean, log_scale = tf.unstack(parameters, axis=-1)
-        return 0.5 + mean, tf.maximum(log_scale - 2.0, self._LEAST_LOG_SCALE)
+        """Mean and log scale; parameters of 0 stand for gray and a log scale of -2, about the spread of all shades."""
+        mean, raw = tf.unstack(parameters, axis=-1)
+        # Smooth, so that no scale is so small that it gets no gradient.
+        above = tf.math.softplus(raw + math.log(math.expm1(-2.0 - self._LEAST)))
+        return 0.5 + mean, self._LEAST + above
 
 
 def of_levels(levels: int) -> Likelihood:

@@ -30,10 +30,12 @@ def test_the_discretised_logistic_is_that_of_tfp():
     parameters = RNG.normal(scale=0.3, size=(5, 2, 3, 1, 2)).astype(np.float32)
     pixels = RNG.integers(256, size=(5, 2, 3, 1)).astype(np.float32)
     pixels[0, 0, :2, 0] = 0, 255
+    raw = parameters[..., 1].astype(np.float64) + np.log(np.expm1(6.0))
+    log_scale = np.log1p(np.exp(raw)) - 8  # -2 where the parameter is 0
     # TFP's value v holds what lies in (v - 1, v]; ours reaches from v - 1/2 to v + 1/2.
     logistic = tfp.distributions.Logistic(
         255 * (0.5 + parameters[..., 0].astype(np.float64)) - 0.5,
-        255 * np.exp(parameters[..., 1].astype(np.float64) - 2),
+        255 * np.exp(log_scale),
     )
     twin = tfp.distributions.QuantizedDistribution(logistic, low=0.0, high=255.0)
     wanted = -np.sum(twin.log_prob(pixels.astype(np.float64)), (1, 2, 3))
