@@ -134,12 +134,12 @@ def table(plan: Plan) -> dict[str, dict[str, float]]:
     return found
 
 
-def content(plan: Plan, command: str) -> dict[str, Any]:
-    """Returns the table as the content of a score.json."""
+def content(plan: Plan, command: str, name: str) -> dict[str, Any]:
+    """Returns the table as the content of a score.json of this name."""
     runs = {model: plan.results(model) for model in MODELS}
     every = [each for of_model in runs.values() for each in of_model.values()]
     return {
-        "name": "compare",
+        "name": name,
         "agent": "dvae",
         "env": ", ".join(sorted({each["data"] for each in every})) or plan.run.data,
         "preset": "",
@@ -162,7 +162,7 @@ def content(plan: Plan, command: str) -> dict[str, Any]:
 def write(plan: Plan, output: pathlib.Path, command: str) -> dict[str, Any]:
     """Writes score.json, table.csv, table.md and table.png; returns the content of the first."""
     output.mkdir(parents=True, exist_ok=True)
-    made = content(plan, command)
+    made = content(plan, command, output.resolve().name)
     (output / "score.json").write_text(json.dumps(made, indent=2) + "\n")
     with open(output / "table.csv", "w", newline="") as file:
         writer = csv.writer(file)

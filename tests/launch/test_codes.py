@@ -114,5 +114,6 @@ def test_a_table_counts_runs_that_are_done_and_leaves_out_what_diverged(tmp_path
     assert plan.jobs() == []
     table = codes_table.table(plan)
     assert table["mse"] == {"vqvae": 2.0, "dvae": 2.0}
-    made = codes_table.content(plan, "the command")
-    assert made["cpu_hours"] == 1.5 and made["budget"]["codes"] == 8
+    made = codes_table.content(plan, "the command", "compare")
+    assert made["name"] == "compare" and made["cpu_hours"] == 1.5
+    assert made["budget"]["codes"] == 8
