@@ -211,7 +211,7 @@ class _Run:
         for name, page in self.model.pictures(self._data.test[some]).items():
             path = self._path / "pictures" / f"{name}.png"
             path.parent.mkdir(exist_ok=True)
-            times = max(1, round(WIDTH / page.shape[1]))
+            times = -(-WIDTH // page.shape[1])
             imageio.imwrite(path, page.repeat(times, 0).repeat(times, 1))
 
     def _write(self, results: Mapping[str, Any]) -> None:

@@ -7,6 +7,7 @@ import numpy as np
 
 _GAP = 2
 _WHITE = 1.0
+_MOST = 8.0  # times even use, where bars are cut off
 
 
 def reconstructions(
@@ -35,6 +36,8 @@ def rows(images: np.ndarray, count: int) -> np.ndarray:
 def usage(counts: np.ndarray, width: int = 480, height: int = 96) -> np.ndarray:
     """Returns a bar chart per level of how often each code was chosen, the most frequent first; a line is even use.
 
+    Bars end at eight times even use, so that the others can be seen beside a code for empty background.
+
     Args:
         counts: [levels, K].
         width: Pixels of a chart, at least; so many that all bars are equally wide.
@@ -47,8 +50,8 @@ def usage(counts: np.ndarray, width: int = 480, height: int = 96) -> np.ndarray:
     for each in counts:
         bar = max(1, width // len(each))
         sorted_ = np.sort(each)[::-1] / max(each.sum(), 1)
-        top = max(sorted_[0], 1 / len(each))
-        levels = np.round(sorted_ / top * height).astype(int).repeat(bar)
+        top = min(max(sorted_[0], 1 / len(each)), _MOST / len(each))
+        levels = np.round(np.minimum(sorted_ / top, 1) * height).astype(int).repeat(bar)
         filled = np.arange(height)[::-1, None] < levels[None]
         if bar > 3:
             filled[:, bar - 1 :: bar] = False  # bars stand apart
