@@ -46,6 +46,16 @@ class BinarizedMnist(NamedTuple):
     source: str
 
 
+class Images(NamedTuple):
+    """Pictures, and where they are from."""
+
+    train: np.ndarray  # [N, H, W, C] uint8, 0 to levels - 1
+    valid: np.ndarray  # [V, H, W, C] uint8
+    test: np.ndarray  # [M, H, W, C] uint8
+    source: str
+    levels: int  # 2 for bits, 256 for shades
+
+
 def mnist(data_dir: str = "") -> Mnist:
     """Loads MNIST: 60,000 digits for training and 10,000 for testing, in the order of the original files.
 
@@ -107,6 +117,13 @@ def binarized_mnist(data_dir: str = "") -> BinarizedMnist:
         return _draw(mnist(data_dir))
     train, valid, test = map(_bit_rows, files)
     return BinarizedMnist(train, valid, test, FIXED)
+
+
+def binarized_images(data_dir: str = "") -> Images:
+    """Returns `binarized_mnist` as pictures [N, 28, 28, 1]."""
+    data = binarized_mnist(data_dir)
+    train, valid, test = (each.reshape(-1, SIDE, SIDE, 1) for each in data[:3])
+    return Images(train, valid, test, data.source, levels=2)
 
 
 def _fixed_files(data_dir: str) -> list[pathlib.Path]:

@@ -15,7 +15,7 @@ from agents import checkpoint, logdir, process, registry, score
 from agents import config as config_lib
 from agents.api import Tree
 from agents.config import option
-from agents.datasets import BinarizedMnist
+from agents.datasets import BinarizedMnist, Images
 from agents.every import Every
 from agents.learner import NonFiniteError
 from agents.logger import Logger
@@ -24,7 +24,9 @@ from agents.status import Status
 from agents.version import VERSION
 
 SHOWN = 12  # test images in pictures
-AT_ONCE = 50  # updates per call of the compiled loop
+WIDTH = 1000  # pixels; pictures are about as wide, or wider
+
+Data = BinarizedMnist | Images
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,15 +42,29 @@ class FitConfig:
     eval_every: int = option(
         25_000, "Updates between evaluations on validation images; 0 for none."
     )
+    log_every: int = option(1_000, "Updates between lines of metrics.jsonl.", low=1)
+    save_every: int = option(10_000, "Updates between checkpoints.", low=1)
+    minutes: float = option(0.0, "Stop after so many minutes, after a save; 0: never.")
+
+    def samples(self, split: str) -> int:
+        """Returns the samples per image of an evaluation on 'valid' or 'test'."""
+        return 1
+
+
+@dataclasses.dataclass(frozen=True)
+class SampledFitConfig(FitConfig):
+    """A run of a model whose likelihood is estimated by samples."""
+
     valid_samples: int = option(
-        100, "Samples per image of these evaluations, m.", low=1
+        100, "Samples per image of evaluations on validation images, m.", low=1
     )
     eval_samples: int = option(
         1000, "Samples per image of the last evaluation, m.", low=1
     )
-    log_every: int = option(1_000, "Updates between lines of metrics.jsonl.", low=1)
-    save_every: int = option(10_000, "Updates between checkpoints.", low=1)
-    minutes: float = option(0.0, "Stop after so many minutes, after a save; 0: never.")
+
+    def samples(self, split: str) -> int:
+        """Returns the samples per image of an evaluation on 'valid' or 'test'."""
+        return self.valid_samples if split == "valid" else self.eval_samples
 
 
 FREE_TO_CHANGE = {
@@ -75,7 +91,7 @@ class Fit(NamedTuple):
 
 def fit(
     settings: Fit,
-    data: BinarizedMnist,
+    data: Data,
     build: Callable[[Any, np.ndarray, int], Model],
 ) -> Model:
     """Trains until `updates`, or until asked to stop, and evaluates; resumes what lies in the logdir.
@@ -115,7 +131,7 @@ class _Run:
     def __init__(
         self,
         settings: Fit,
-        data: BinarizedMnist,
+        data: Data,
         build: Callable[[Any, np.ndarray, int], Model],
         status: Status,
     ):
@@ -154,7 +170,7 @@ class _Run:
         should_save(model.updates)
         while model.updates < run.updates and not self._ends(started):
             self._phase("training")
-            count = min(AT_ONCE, run.updates - model.updates)
+            count = min(model.at_once, run.updates - model.updates)
             metrics = model.updates_on(self._batches(model.updates, count))
             self._check(metrics)
             self._logger.add(metrics)
@@ -175,11 +191,9 @@ class _Run:
             return
         if target.exists():
             return
-        results: dict[str, Any] = {"samples": self.run.eval_samples}
-        splits = {"valid": self._data.valid, "test": self._data.test}
-        samples = {"valid": self.run.valid_samples, "test": self.run.eval_samples}
-        for name, images in splits.items():
-            found = self._evaluate(name, images, samples[name])
+        results: dict[str, Any] = {"samples": self.run.samples("test")}
+        for name in ("valid", "test"):
+            found = self._evaluate(name)
             results |= {f"{name}_{key}": value for key, value in found.items()}
         last = self._logger.get_state()
         results |= {"wall_hours": last["time"] / 3600}
@@ -190,13 +204,15 @@ class _Run:
         self._write(results)
 
     def _draw(self) -> None:
-        """Writes pictures of some test images, three times their size."""
+        """Writes pictures of some test images, as many times their size as makes them wide."""
+        self._phase("drawing")
         rng = np.random.default_rng(self.run.seed)
         some = rng.permutation(len(self._data.test))[:SHOWN]
         for name, page in self.model.pictures(self._data.test[some]).items():
             path = self._path / "pictures" / f"{name}.png"
             path.parent.mkdir(exist_ok=True)
-            imageio.imwrite(path, page.repeat(3, 0).repeat(3, 1))
+            times = -(-WIDTH // page.shape[1])
+            imageio.imwrite(path, page.repeat(times, 0).repeat(times, 1))
 
     def _write(self, results: Mapping[str, Any]) -> None:
         """Writes results.json in one piece."""
@@ -218,11 +234,7 @@ class _Run:
             return
         target = self._path / "results.json"
         if target.exists():
-            results = json.loads(target.read_text())
-            print(
-                f"  test      {results['test_nll']:.2f} nats with m = {results['samples']:,}, "
-                f"{results['test_nll_1']:.2f} with one sample"
-            )
+            print(f"  test      {self.model.verdict(json.loads(target.read_text()))}")
         path = shlex.quote(str(self._path))
         print(f"  pictures  {self._path / 'pictures'}")
         print(f"  plot      {process.python()} -m launch.plot --logdirs={path}")
@@ -245,15 +257,16 @@ class _Run:
             yield order[first : first + size]
 
     def _validate(self) -> None:
-        found = self._evaluate("valid", self._data.valid, self.run.valid_samples)
+        found = self._evaluate("valid")
         self._logger.add({f"valid_{key}": value for key, value in found.items()})
 
-    def _evaluate(self, name: str, images: np.ndarray, samples: int) -> Mapping:
+    def _evaluate(self, split: str) -> Mapping:
+        images = getattr(self._data, split)
         self._phase("evaluating", len(images))
         updates = self.model.updates
         return self.model.evaluate(
             images,
-            samples,
+            self.run.samples(split),
             lambda done: self._status.update(updates, updates, done=done),
         )
 
@@ -333,5 +346,6 @@ def _refuse_other(path: pathlib.Path, settings: Fit) -> None:
     now = {"model": settings.model} | now["run"] | now["config"]
     logdir.refuse_other(path, there, now, FREE_TO_CHANGE)
     before, run = saved["run"], settings.run
-    if run.updates > before["updates"] or run.eval_samples != before["eval_samples"]:
+    samples = before.get("eval_samples", 1)
+    if run.updates > before["updates"] or run.samples("test") != samples:
         (path / "results.json").unlink(missing_ok=True)

@@ -19,7 +19,10 @@ class Model(abc.ABC):
         config: A frozen dataclass.
         seed: Seeds weights and samples.
         updates: Updates made.
+        at_once: How many updates `updates_on` is best given.
     """
+
+    at_once: int = 50
 
     def __init__(self, config: Any, seed: int):
         self.config = config
@@ -43,6 +46,10 @@ class Model(abc.ABC):
         seed: int = 0,
     ) -> Metrics:
         """Returns metrics of images [N, ...] uint8 that it was not trained on."""
+
+    @abc.abstractmethod
+    def verdict(self, results: Mapping[str, Any]) -> str:
+        """Returns what results.json says of the test images, in words."""
 
     def pictures(self, images: np.ndarray) -> dict[str, np.ndarray]:
         """Returns pictures [H, W] or [H, W, 3] uint8 by name, of what it makes of images [N, ...] uint8."""

@@ -7,10 +7,11 @@
     horizon(initial, final, steps)  1 - 1 / h,  h = initial + (final - initial) m
     anneal(rate, floor, every)      max(floor, exp(-rate step)), changed every so many steps
     cosine(initial, final, steps)   final + (initial - final) (1 + cos(pi m)) / 2
+    cosine_quarter(initial, final, steps)   initial + (final - initial) (1 - cos(pi m / 2))
     slope(every, rate, maximum)     min(maximum, 1 + rate floor(step / every))
 
 Agents count environment steps, models on data updates. `horizon` gives a discount factor whose horizon h grows
-linearly: horizon(10, 100, 100) rises from 0.9 to 0.99. The last three are those of `estimators.annealing`.
+linearly: horizon(10, 100, 100) rises from 0.9 to 0.99. The last four are those of `estimators.annealing`.
 """
 
 import dataclasses
@@ -51,6 +52,10 @@ def _cosine(step: int, initial: float, final: float, steps: float) -> float:
     return annealing.Cosine(initial, final, int(steps))(step)
 
 
+def _cosine_quarter(step: int, initial: float, final: float, steps: float) -> float:
+    return annealing.Cosine(initial, final, int(steps), quarter=True)(step)
+
+
 def _slope(step: int, every: float, rate: float, maximum: float) -> float:
     return annealing.Slope(int(every), rate, maximum)(step)
 
@@ -63,6 +68,7 @@ _FORMULAS: Mapping[str, tuple[Callable[..., float], tuple[str, ...]]] = {
     "horizon": (_horizon, ("initial", "final", "steps")),
     "anneal": (_anneal, ("rate", "floor", "every")),
     "cosine": (_cosine, ("initial", "final", "steps")),
+    "cosine_quarter": (_cosine_quarter, ("initial", "final", "steps")),
     "slope": (_slope, ("every", "rate", "maximum")),
 }
 _USAGE = ", ".join(f"{name}({', '.join(_FORMULAS[name][1])})" for name in _FORMULAS)

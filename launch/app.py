@@ -170,7 +170,7 @@ def define_field(field: dataclasses.Field) -> None:
     """Defines the flag of a config's field."""
     text, choices = field.metadata["help"], field.metadata["choices"]
     default: Any = field.default
-    if choices:
+    if choices and isinstance(default, str):
         flags.DEFINE_enum(field.name, default, list(choices), text)
         return
     kinds: dict[type, Callable[..., Any]] = {

@@ -27,6 +27,7 @@ from launch import (
     benchmark_merlin,
     benchmark_sac,
     benchmark_serving,
+    benchmark_vqvae,
     tensorflow_log,
 )
 
@@ -38,6 +39,7 @@ SUITES = {
     "merlin": benchmark_merlin.CASES,
     "sac": benchmark_sac.CASES,
     "serving": benchmark_serving.CASES,
+    "vqvae": benchmark_vqvae.CASES,
 }
 _ENVIRONMENTS = {
     "ctf": benchmark_ctf.ENVIRONMENT,

@@ -13,7 +13,7 @@ from absl import flags
 
 from agents import config as config_lib
 from agents import datasets, fitting
-from agents.fitting import Fit, FitConfig
+from agents.fitting import Fit, SampledFitConfig
 from agents.gumbel_softmax.config import (
     NEWER,
     PAPER,
@@ -57,7 +57,7 @@ _OUTPUT = flags.DEFINE_string(
 )
 _FOLDER = "runs/gumbel_softmax/table"
 for _field in (
-    *dataclasses.fields(FitConfig),
+    *dataclasses.fields(SampledFitConfig),
     *dataclasses.fields(GumbelSoftmaxConfig),
 ):
     app.define_field(_field)
@@ -65,10 +65,12 @@ for _field in (
 
 def settings() -> Fit:
     """Resolves the flags: the preset, then what is on the command line."""
-    given = app.given(FitConfig, GumbelSoftmaxConfig)
+    given = app.given(SampledFitConfig, GumbelSoftmaxConfig)
     values = config_lib.overlay(PRESETS, _PRESET.value) | given
-    of_run = config_lib.names(FitConfig)
-    run = config_lib.resolve(FitConfig, {k: values[k] for k in values if k in of_run})
+    of_run = config_lib.names(SampledFitConfig)
+    run = config_lib.resolve(
+        SampledFitConfig, {k: values[k] for k in values if k in of_run}
+    )
     config = config_lib.resolve(
         GumbelSoftmaxConfig, {k: values[k] for k in values if k not in of_run}
     )
@@ -77,7 +79,7 @@ def settings() -> Fit:
     return Fit("gumbel_softmax", run, config, _FRESH.value)
 
 
-def default_logdir(run: FitConfig, config: GumbelSoftmaxConfig) -> str:
+def default_logdir(run: SampledFitConfig, config: GumbelSoftmaxConfig) -> str:
     """Returns runs/gumbel_softmax/TASK-LATENT/ESTIMATOR/lrRATE/seedN."""
     cell = f"{config.task}-{config.latent}/{config.estimator}"
     return f"runs/gumbel_softmax/{cell}/lr{config.learning_rate:g}/seed{run.seed}"

@@ -40,6 +40,7 @@ _HOME = {
     "TwoTimescaleState": "two_timescale_lstm",
     "TruncatedNormalHead": "truncated_normal_head",
     "UnitNormalHead": "unit_normal_head",
+    "VectorQuantizer": "vector_quantizer",
 }
 __all__ = sorted(_HOME)
 

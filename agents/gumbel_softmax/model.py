@@ -1,7 +1,7 @@
 """Sigmoid belief nets and variational autoencoders with discrete latents, trained by any estimator."""
 
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -123,6 +123,13 @@ class GumbelSoftmaxModel(Model):
                 progress(min(start + CHUNK, len(images)))
         one, many = totals / len(images)
         return {"nll_1": float(one), "nll": float(many)}
+
+    def verdict(self, results: Mapping[str, Any]) -> str:
+        """Returns both bounds."""
+        return (
+            f"{results['test_nll']:.2f} nats with m = {results['samples']:,}, "
+            f"{results['test_nll_1']:.2f} with one sample"
+        )
 
     def pictures(self, images: np.ndarray) -> dict[str, np.ndarray]:
         """Returns completed lower halves, or reconstructions and samples; see `pictures.draw`."""

@@ -352,3 +352,10 @@ def test_each_grey_becomes_ink_with_its_probability_and_the_draw_never_changes(
     assert np.all(abs(share - p) <= 4.5 * error)
     # Numbers of papers rest on this one draw: another NumPy must not change it unnoticed.
     assert zlib.crc32(train.tobytes()) == 4560889
+
+
+def test_bits_come_as_pictures_too(mats, bits):
+    data = datasets.binarized_images(str(mats))
+    assert (data.levels, data.source) == (2, datasets.FIXED)
+    assert [each.shape[1:] for each in data[:3]] == [(28, 28, 1)] * 3
+    np.testing.assert_array_equal(data.test.reshape(-1, 784), bits[2])

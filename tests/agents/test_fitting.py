@@ -11,7 +11,7 @@ import pytest
 from agents import fitting
 from agents.checkpoint import Checkpoints
 from agents.datasets import BinarizedMnist
-from agents.fitting import Fit, FitConfig
+from agents.fitting import Fit, SampledFitConfig
 from agents.learner import NonFiniteError
 from agents.logger import read_metrics
 from agents.model import Model
@@ -73,13 +73,16 @@ class Counter(Model):
             progress(len(images))
         return {"nll_1": float(samples), "nll": float(len(images))}
 
+    def verdict(self, results):
+        return f"{results['test_nll_1']:.2f} with one sample"
+
     def pictures(self, images):
         return {"digits": images[0].reshape(28, 28) * np.uint8(255)}
 
 
 def settings(logdir, config=None, fresh=False, **run):
     values = {"updates": 300, "save_every": 100, "log_every": 50, "eval_every": 100}
-    run = FitConfig(logdir=str(logdir), **(values | run))
+    run = SampledFitConfig(logdir=str(logdir), **(values | run))
     return Fit("counter", run, config or Settings(), fresh)
 
 

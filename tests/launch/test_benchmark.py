@@ -16,6 +16,7 @@ from launch import (
     benchmark_merlin,
     benchmark_sac,
     benchmark_serving,
+    benchmark_vqvae,
 )
 
 KEYS = {"suite", "machine", "name", "value", "unit", "better", "reference"}
@@ -128,6 +129,20 @@ def test_the_sac_suite_measures_training_and_updates_by_every_estimator():
     names = {f"update/minatar/{each}" for each in sac_config.ESTIMATORS}
     names |= {f"task/{each}" for each in benchmark_sac.TASKS}
     assert set(benchmark_sac.CASES) == names | {"machine", "update/paper"}
+
+
+def test_the_vqvae_suite_measures_both_stages_of_both_models_and_sampling():
+    case = benchmark_vqvae.model_case("dvae/debug")
+    found = {row["name"].removeprefix("dvae/debug/"): row for row in case(1)}
+    wanted = {"codes_cpu", "codes", "prior_cpu", "prior", "sample_cpu", "peak_memory"}
+    assert found.keys() == wanted
+    assert all(row["value"] > 0 for row in found.values())
+    assert {n for n, row in found.items() if row["better"] == "higher"} == {
+        "codes",
+        "prior",
+    }
+    names = {f"{m}/{p}" for m in ("vqvae", "dvae") for p in ("mnist", "atari", "paper")}
+    assert set(benchmark_vqvae.CASES) == names | {"machine", "vqvae/vqvae2"}
 
 
 def test_the_suite_of_capture_the_flag_counts_agent_steps():

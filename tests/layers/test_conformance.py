@@ -104,6 +104,16 @@ FEED_FORWARD = {
         (4,),
         "float32",
     ),
+    "VectorQuantizer": (
+        lambda **k: layers.VectorQuantizer(5, restart=0.1, **k),
+        (4,),
+        "float32",
+    ),
+    "VectorQuantizer-averages": (
+        lambda **k: layers.VectorQuantizer(5, decay=0.9, seed=2, **k),
+        (3, 4),
+        "float32",
+    ),
     "UnitNormalHead": (
         lambda **k: layers.UnitNormalHead((2, 3), **k),
         (4,),
