@@ -50,7 +50,9 @@ def collect(
         )
     step, state = envs.reset(seed), agent.initial_state(envs.num_envs, seed)
     number = np.repeat(np.arange(len(game.state.place)), game.config.players)
-    hidden, known, which = [], [], []
+    hidden: list[np.ndarray] = []
+    known: list[dict[str, np.ndarray]] = []
+    which: list[np.ndarray] = []
     while True:
         facts = ctf_facts.facts(game.state, game.config.size)
         action, state = agent.act(step, state, mode)
