@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from agents import actors, registry, training
+from agents import actors, fleet, registry, training
 from agents.logger import read_metrics
 from envs import counting
 
@@ -146,7 +146,7 @@ def test_a_run_with_rays_actors_learns_resumes_and_survives_the_death_of_one(tmp
         def wait(self, actor):
             self._windows += 1
             if self._windows == 5:
-                self._ray.kill(self._actors[0], no_restart=True)
+                self._fleet.kill("actor 0")
             return super().wait(actor)
 
     original, actors.RayPool = actors.RayPool, Watched
@@ -165,12 +165,12 @@ def test_a_run_with_rays_actors_learns_resumes_and_survives_the_death_of_one(tmp
 
 
 def test_a_process_with_other_code_is_refused_with_both_values():
-    here = actors.origin()
+    here = fleet.origin()
     assert here.keys() == {"zoo", "commit", "tensorflow", "python"}
-    actors.refuse_other_origin(here, dict(here), "actor 1")
+    fleet.refuse_other_origin(here, dict(here), "actor 1")
     other = here | {"tensorflow": "2.15.0", "commit": ""}
     with pytest.raises(ValueError, match="actor 1 runs other code") as refused:
-        actors.refuse_other_origin(here, other, "actor 1")
+        fleet.refuse_other_origin(here, other, "actor 1")
     assert f"tensorflow 2.15.0 there, {here['tensorflow']} here" in str(refused.value)
     assert "commit unknown there" in str(refused.value)
     assert "python" not in str(refused.value)
