@@ -177,6 +177,16 @@ class LocalFleet:
         self._there.clear()
 
 
+class _Process:
+    """Holds an object, whose own class Ray would change: it adds an argument to every method, which graphs then have."""
+
+    def __init__(self, cls: type, args: Sequence[Any]) -> None:
+        self._object = cls(*args)
+
+    def call(self, method: str, *args: Any) -> Any:
+        return getattr(self._object, method)(*args)
+
+
 class RayFleet:
     """Processes of Ray, each with one processor and one thread.
 
@@ -245,18 +255,18 @@ class RayFleet:
         variables = dict.fromkeys(names, "1")
         if gpus:
             variables["TF_FORCE_GPU_ALLOW_GROWTH"] = "true"  # others have their share
-        remote = self._ray.remote(cls).options(
+        remote = self._ray.remote(_Process).options(
             num_cpus=1,
             num_gpus=gpus,
             scheduling_strategy="SPREAD",
             runtime_env={"env_vars": variables},
         )
-        self._actors[who] = remote.remote(*args)
+        self._actors[who] = remote.remote(cls, args)
 
     def join(self, names: Sequence[str]) -> None:
         """See `Fleet`."""
         for who in names:
-            ref = self._actors[who].origin.remote()
+            ref = self._actors[who].call.remote("origin")
             while not self._ray.wait([ref], timeout=_LOOK)[0]:
                 self._say(f"waiting for {who} to start")
             refuse_other_origin(origin(), self.get(ref), who)
@@ -264,8 +274,8 @@ class RayFleet:
     def call(self, who: str, method: str, *args: Any, returns: int = 1) -> list[Ref]:
         """See `Fleet`."""
         self.calls += 1
-        called = getattr(self._actors[who], method).options(num_returns=returns)
-        made = called.remote(*args)
+        called = self._actors[who].call.options(num_returns=returns)
+        made = called.remote(method, *args)
         return made if returns > 1 else [made]
 
     def put(self, value: Any) -> Ref:

@@ -84,13 +84,13 @@ class Arena:
 
     def updates_due(self) -> int:
         """Returns 1 when the members' windows are full, all at once."""
-        return self.players[self._present[0]].updates_due()
+        return self.players[int(self._present[0])].updates_due()
 
     def take_window(self) -> dict[str, Any]:
         """Returns the windows of all members that played, 'N/KEY', and the results since the last ones, 'results'."""
         found: dict[str, Any] = {}
         for member in self._present:
-            window = self.players[member].take_window()
+            window = self.players[int(member)].take_window()
             found |= {f"{member}/{key}": value for key, value in window.items()}
         found[RESULTS] = np.array(self._results, np.int64)
         self._results = []
