@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
@@ -46,6 +47,12 @@ class Joined:
     def usage(self) -> Usage:
         """Returns what it has taken."""
         return Usage(time.process_time(), process.peak_bytes())
+
+    def machine(self) -> str:
+        """Returns Ray's name of the machine it runs on; of the machine of a `LocalFleet`, nothing."""
+        ray = sys.modules.get("ray")
+        there = ray is not None and ray.is_initialized()
+        return ray.get_runtime_context().get_node_id() if ray and there else ""
 
 
 def origin() -> dict[str, str]:
