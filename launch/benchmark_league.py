@@ -56,8 +56,8 @@ def league_case(repeats: int) -> list[Row]:
     ]
     for part, peak in there.peak.items():
         rows.append(measured(f"league/ray/{part}_memory", peak / 1e9, "GB"))
-    peak = here.peak["driver"] / 1e9
-    return [*rows, measured("league/in_process/memory", peak, "GB")]
+    memory = here.peak["driver"] / 1e9
+    return [*rows, measured("league/in_process/memory", memory, "GB")]
 
 
 def in_process(windows: int, **options: Any) -> Costs:
@@ -78,9 +78,13 @@ def in_process(windows: int, **options: Any) -> Costs:
     steps, made = agent.env_steps, _made(agent)
     start = time.process_time()
     learn(windows)
-    cpu = {"driver": time.process_time() - start}
-    peak = {"driver": peak_bytes()}
-    return Costs(agent.env_steps - steps, _made(agent) - made, cpu, peak)
+    spent = time.process_time() - start
+    return Costs(
+        agent.env_steps - steps,
+        _made(agent) - made,
+        {"driver": spent},
+        {"driver": peak_bytes()},
+    )
 
 
 def on_ray(windows: int, **options: Any) -> Costs:
@@ -118,9 +122,8 @@ def on_ray(windows: int, **options: Any) -> Costs:
 def _settings(**options: Any) -> Any:
     from agents import training
 
-    given = {"env": "ctf:small", "population": POPULATION} | options
-    preset = given.pop("preset", "ctf")
-    return training.settings("ftw", preset, **given)
+    given: dict[str, Any] = {"env": "ctf:small", "population": POPULATION}
+    return training.settings("ftw", "ctf", **given | options)
 
 
 def _made(population: Any) -> int:

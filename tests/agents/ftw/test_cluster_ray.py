@@ -174,13 +174,19 @@ def test_of_two_machines_one_is_lost_and_training_goes_on(tmp_path, watched):
         ray.init(address=nodes.address, log_to_driver=False, logging_level="ERROR")
         logdir = str(tmp_path / "run")
         more = {"arenas": 2, "env_steps": 800, "save_every": 400, "logdir": logdir}
+        more |= {
+            "lstm_units": 128
+        }  # what is small lies with the driver, not with a machine
         agent = training.train(chosen(ray_address=nodes.address, **more))
     finally:
         ray.shutdown()
         nodes.shutdown()
-    assert len(set(machines)) == 2
-    dead = [text for text in watched.said if "died" in text]
-    assert len(dead) == len([m for m in machines if m == other.node_id])
+    gone = [p for p, m in zip(PROCESSES, machines, strict=True) if m == other.node_id]
+    assert 0 < len(gone) < 4
+    dead = [text for text in watched.said if " died and is started anew" in text]
+    assert sorted(text.partition(" died")[0] for text in dead) == sorted(gone)
+    for text in dead:
+        assert text.endswith("the last save" if "member" in text else "games are lost")
     assert agent.env_steps >= 800
     assert all(member.updates >= 20 for member in agent.members)
 
