@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import socket
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -15,6 +16,7 @@ Ref = Any  # of a value that a process has made or will make
 RESTARTS = 10  # of dead processes, in a row without anything made between them
 PATIENCE = 300.0  # seconds until a cluster must have room
 _LOOK = 20.0  # seconds after which it is said what is waited for
+_ANSWER = 10.0  # seconds in which a cluster must answer
 
 
 class Died(RuntimeError):
@@ -221,11 +223,14 @@ class RayFleet:
     def _connect(self, address: str, cpus: int) -> None:
         options: dict[str, Any] = {"address": address}
         if not address:
-            options = {"num_cpus": max(cpus, os.cpu_count() or 1)}
+            options = {"address": "local", "num_cpus": max(cpus, os.cpu_count() or 1)}
             options["include_dashboard"] = False
         try:
+            if ":" in address:  # Ray would wait minutes for one that is not there
+                host, _, port = address.rpartition(":")
+                socket.create_connection((host, int(port)), _ANSWER).close()
             self._ray.init(log_to_driver=False, logging_level="ERROR", **options)
-        except (ConnectionError, RuntimeError, ValueError) as error:
+        except (OSError, RuntimeError, ValueError) as error:
             if not address:
                 raise
             text = str(error).strip().partition("\n")[0]

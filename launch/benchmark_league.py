@@ -96,6 +96,7 @@ def on_ray(windows: int, **options: Any) -> Costs:
     settings = _settings(arenas=1, **options)
     room = settings.config.population + settings.run.arenas
     ray.init(
+        address="local",
         num_cpus=room,
         object_store_memory=500_000_000,
         include_dashboard=False,

@@ -180,7 +180,8 @@ def test_a_cluster_that_is_not_there_is_one_sentence(tmp_path):
     import ray
 
     ray.shutdown()  # what an earlier test started
-    settings = chosen(tmp_path, actors=1, ray_address="auto")
+    # Not 'auto', which takes any cluster of this machine.
+    settings = chosen(tmp_path, actors=1, ray_address="127.0.0.1:9")
     with pytest.raises(ConnectionError, match="no cluster answers there") as refused:
         training.train(settings)
     assert "\n" not in str(refused.value)

@@ -63,7 +63,7 @@ def ray():
     import ray
 
     ray.shutdown()  # what another test started
-    ray.init(num_cpus=3, **MEMORY, **RAY)
+    ray.init(address="local", num_cpus=3, **MEMORY, **RAY)
     yield ray
     ray.shutdown()
 
@@ -209,12 +209,20 @@ def test_settings_that_contradict_each_other_are_one_sentence(given, error):
     assert "\n" not in str(refused.value)
 
 
-def test_a_cluster_that_is_not_there_is_one_sentence():
-    import ray
+@pytest.mark.parametrize("address", ["127.0.0.1:9", "auto"])
+def test_a_cluster_that_is_not_there_is_one_sentence(address, monkeypatch):
+    class NoCluster:
+        is_initialized = staticmethod(lambda: False)
 
-    ray.shutdown()
-    with pytest.raises(ConnectionError, match="ray_address=auto came") as refused:
-        actors.make_workers(_here(), chosen(ray_address="auto"), print)
+        def init(self, **_):
+            raise ConnectionError("no running instance\nand more")
+
+    # The real one would take any cluster of this machine for 'auto'.
+    monkeypatch.setattr("agents.fleet.require", lambda *_: NoCluster())
+    settings = chosen(ray_address=address)
+    with pytest.raises(ConnectionError, match=f"ray_address={address} ca") as refused:
+        actors.make_workers(_here(), settings, print)
+    assert "no cluster answers there" in str(refused.value)
     assert "\n" not in str(refused.value)
 
 
