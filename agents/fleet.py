@@ -227,7 +227,7 @@ class RayFleet:
             options["include_dashboard"] = False
         try:
             if ":" in address:  # Ray would wait minutes for one that is not there
-                host, _, port = address.rpartition(":")
+                host, _, port = address.rpartition("://")[2].rpartition(":")
                 socket.create_connection((host, int(port)), _ANSWER).close()
             self._ray.init(log_to_driver=False, logging_level="ERROR", **options)
         except (OSError, RuntimeError, ValueError) as error:
@@ -237,6 +237,11 @@ class RayFleet:
             raise ConnectionError(
                 f"ray_address={address} came, but no cluster answers there ({text}): start one with `ray start --head`, "
                 "or leave --ray_address out for processes of this machine"
+            ) from error
+        except self._ray.exceptions.AuthenticationError as error:
+            raise ConnectionError(
+                f"ray_address={address} came, but the cluster there wants a token: set RAY_AUTH_MODE=token and "
+                "RAY_AUTH_TOKEN to that which it was started with (docs/cluster.md)"
             ) from error
 
     def _wait_for_room(self, wanted: Mapping[str, float], patience: float) -> None:

@@ -1,7 +1,7 @@
-"""What a population on a cluster takes: measures unit costs on this machine, and computes the table of docs/cluster.md from them.
+"""What a population on a cluster takes: measures unit costs on this machine, and computes the tables of docs/cluster.md from them.
 
     python docs/cluster_costs.py measure [FILE]     # in ten minutes on two cores; writes scores/cluster/costs.json
-    python docs/cluster_costs.py table [FILE]       # prints the table
+    python docs/cluster_costs.py table [FILE]       # prints the tables
 
 Measured are a population of four on Ray, an arena and a member's update (`launch.benchmark --suite=ftw --only=league`), the update at
 other numbers of rows, and the memory of arenas and of the run's own process for each population of the table.
@@ -16,7 +16,7 @@ from typing import Any
 
 POPULATIONS = (4, 8, 30)
 ROWS = 16  # of a window, for each member: arenas have as many players
-GAMES = 100_000  # of which the table tells the hours
+GAMES = 450_000  # the paper's, of which the table tells the hours
 GAME_STEPS = 600  # agent steps of a game of ctf:small: 150 steps of 4 players
 WINDOWS = 30
 FILE = pathlib.Path(__file__).parents[1] / "scores" / "cluster" / "costs.json"
@@ -89,10 +89,35 @@ def driver(members: int) -> float:
     return peak_bytes() / 1e9
 
 
+def units(costs: dict[str, Any]) -> str:
+    """Returns a table of what was measured."""
+    per = {
+        "an arena": costs["arena_cpu"],
+        "a member": costs["member_cpu"],
+        "the league": costs["driver_cpu"],
+        "Ray itself": costs["ray_cpu"],
+    }
+    lines = [f"| {who} | {cpu:.3f} |" for who, cpu in per.items()]
+    lines = ["| CPU seconds per 1,000 agent steps of | |", "|---|---:|", *lines]
+    update = ", ".join(
+        f"{1e3 * cpu:.0f} ms on {rows}" for rows, cpu in costs["update_cpu"].items()
+    )
+    arenas = ", ".join(f"{gb:.2f} for {n}" for n, gb in costs["arena_gb"].items())
+    lines += [
+        f"| a member's update of 25 steps, by rows | {update} |",
+        f"| bytes of rows per agent step | {costs['rows_bytes']:,.0f} |",
+        f"| bytes of weights, per member and window | {costs['acting_bytes']:,} |",
+        f"| calls per agent step | {costs['calls']:.4f} |",
+        f"| GB of a member | {costs['member_gb']:.2f} |",
+        f"| GB of an arena, by members | {arenas} |",
+    ]
+    return "\n".join(lines)
+
+
 def table(costs: dict[str, Any]) -> str:
     """Returns the table: a line for each population, every member learning all the time on a core of its own."""
     lines = [
-        "| population | arenas of players | processes | memory GB | agent steps/s | bandwidth MB/s | cores' work | hours for 100,000 games |",
+        "| population | arenas of players | processes | memory GB | agent steps/s | bandwidth MB/s | cores' work | hours for 450,000 games |",
         "|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for members in POPULATIONS:
@@ -107,10 +132,10 @@ def table(costs: dict[str, Any]) -> str:
 def needs(costs: dict[str, Any], members: int) -> dict[str, float]:
     """What a population needs where no member waits for rows.
 
-    With b processor seconds for a member's thousand agent steps, and a for an arena's: the members make 1000 members / b steps a
-    second, and a of an arena's seconds go into each thousand of them.
+    With b processor seconds for a member's thousand agent steps, a for an arena's, and c of the league's one process: the members make
+    1000 members / b steps a second, but no more than 1000 / c, and a of an arena's seconds go into each thousand of them.
     """
-    rate = 1000 * members / costs["member_cpu"]
+    rate = min(1000 * members / costs["member_cpu"], 1000 / costs["driver_cpu"])
     arenas = math.ceil(rate / 1000 * costs["arena_cpu"])
     window = 25 * ROWS * members
     weights = rate / window * members * costs["acting_bytes"]
@@ -122,7 +147,7 @@ def needs(costs: dict[str, Any], members: int) -> dict[str, float]:
         "memory_gb": gb + costs["driver_gb"][str(members)],
         "rate": rate,
         "megabytes": (rate * costs["rows_bytes"] + weights) / 1e6,
-        "cores": members + rate / 1000 * costs["arena_cpu"] + own,
+        "cores": rate / 1000 * (costs["member_cpu"] + costs["arena_cpu"]) + own,
         "hours": GAMES * GAME_STEPS / rate / 3600,
     }
 
@@ -168,7 +193,8 @@ def main() -> None:
     if command == "measure":
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps(measure(), indent=2) + "\n")
-    print(table(json.loads(file.read_text())))
+    costs = json.loads(file.read_text())
+    print(units(costs), table(costs), sep="\n\n")
 
 
 if __name__ == "__main__":

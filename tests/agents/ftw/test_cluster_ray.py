@@ -4,6 +4,8 @@ import math
 
 import numpy as np
 import pytest
+from ray import exceptions as ray_exceptions
+from ray.exceptions import AuthenticationError
 
 from agents import actors, registry, training
 from agents.ftw import cluster
@@ -209,20 +211,34 @@ def test_settings_that_contradict_each_other_are_one_sentence(given, error):
     assert "\n" not in str(refused.value)
 
 
-@pytest.mark.parametrize("address", ["127.0.0.1:9", "auto"])
-def test_a_cluster_that_is_not_there_is_one_sentence(address, monkeypatch):
+@pytest.mark.parametrize(
+    ("address", "raised", "said"),
+    [
+        ("127.0.0.1:9", None, "no cluster answers there"),
+        (
+            "auto",
+            ConnectionError("none\nand more"),
+            r"no cluster answers there \(none\)",
+        ),
+        ("auto", AuthenticationError("InvalidAuthToken\nand more"), "wants a token"),
+    ],
+)
+def test_a_cluster_that_is_not_there_is_one_sentence(
+    address, raised, said, monkeypatch
+):
     class NoCluster:
         is_initialized = staticmethod(lambda: False)
+        exceptions = ray_exceptions
 
         def init(self, **_):
-            raise ConnectionError("no running instance\nand more")
+            raise raised
 
     # The real one would take any cluster of this machine for 'auto'.
     monkeypatch.setattr("agents.fleet.require", lambda *_: NoCluster())
     settings = chosen(ray_address=address)
-    with pytest.raises(ConnectionError, match=f"ray_address={address} ca") as refused:
+    with pytest.raises(ConnectionError, match=said) as refused:
         actors.make_workers(_here(), settings, print)
-    assert "no cluster answers there" in str(refused.value)
+    assert str(refused.value).startswith(f"ray_address={address} came, but")
     assert "\n" not in str(refused.value)
 
 
