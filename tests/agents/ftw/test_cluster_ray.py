@@ -8,8 +8,8 @@ from ray import exceptions as ray_exceptions
 from ray.exceptions import AuthenticationError
 
 from agents import actors, registry, training
+from agents.checkpoint import Checkpoints
 from agents.ftw import cluster
-from agents.ftw.population import Population
 from agents.logger import read_metrics
 from tests.agents.ftw.stand_ins import FragileFleet, World
 from tests.agents.weights import differing, snapshot
@@ -96,26 +96,23 @@ def watched(monkeypatch):
     return Watched
 
 
-def test_a_population_trains_on_ray_and_its_best_member_is_loaded(ray, tmp_path):
-    logdir = str(tmp_path / "run")
-    settings = chosen(env_steps=200, save_every=100, log_every=20, logdir=logdir)
+def test_a_population_trains_on_ray(ray, tmp_path):
+    settings = chosen(env_steps=100, save_every=60, log_every=20, logdir=str(tmp_path))
     agent = training.train(settings)
-    assert agent.env_steps >= 200 and agent.league.played >= 4
-    assert all(member.updates >= 8 for member in agent.members)
-    lines = read_metrics(tmp_path / "run" / "metrics.jsonl")
+    assert agent.env_steps >= 100 and agent.league.played >= 2
+    assert all(member.updates >= 4 for member in agent.members)
+    lines = read_metrics(tmp_path / "metrics.jsonl")
     assert all(0 <= line["lag"] <= 2 for line in lines)
     losses = [line["member1/loss"] for line in lines if "member1/loss" in line]
     assert losses and all(map(math.isfinite, losses))
     assert {"member0/elo", "games", "updates"} <= lines[-1].keys()
-    assert any("return" in line for line in lines)
-    again = registry.load(logdir, learn=True)
-    assert isinstance(again, Population)
-    assert differing(snapshot(again), snapshot(agent)) == set()
-    np.testing.assert_equal(again.league.get_state(), agent.league.get_state())
-    again.close()
+    saved = []
+    Checkpoints(tmp_path / "checkpoints").restore(saved.append)
+    np.testing.assert_equal(saved[0]["agent"], agent.get_state())
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_on_ray_members_and_arenas_may_die_and_the_league_resumes(
     ray, tmp_path, watched
 ):
@@ -147,12 +144,14 @@ def test_on_ray_members_and_arenas_may_die_and_the_league_resumes(
     assert len(lineage) >= len(state["lineage"])
     for one, other in zip(lineage, state["lineage"], strict=False):
         np.testing.assert_equal(one, other)
-    # The same run goes on in one process.
+    # The same run goes on in one process, and its best member is loaded.
+    assert registry.load(tmp_path / "run").env_steps == again.env_steps
     here = training.train(chosen(env_steps=700, **run | {"arenas": 0}))
     assert here.members[0].updates > again.members[0].updates
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_of_two_machines_one_is_lost_and_training_goes_on(tmp_path, watched):
     import ray
     from ray.cluster_utils import Cluster
