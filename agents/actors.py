@@ -1,21 +1,18 @@
 """Actors and a learner: others collect windows, with weights that are at most some updates old."""
 
 import collections
-import os
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from agents import driver, registry, score
-from agents.api import Batch, Step
+from agents import driver, registry
+from agents.api import Agent, Batch, Step
+from agents.fleet import RESTARTS, Died, Joined, RayFleet, Ref
 from agents.on_policy import OnPolicyAgent
 from agents.settings import Settings, make_envs
-from agents.version import VERSION
-from envs.extras import require
 
 Weights = Mapping[str, np.ndarray]
-RESTARTS = 10  # of dead actors, in a row without a window between them
 
 
 class Window(NamedTuple):
@@ -36,7 +33,7 @@ class Window(NamedTuple):
     step: Step
 
 
-class Actor:
+class Actor(Joined):
     """Environments and a copy of the agent, which acts in them and learns nothing.
 
     The same class works in this process (`LocalPool`) and in one of its own (`RayPool`).
@@ -59,10 +56,6 @@ class Actor:
         self._taken: list[Batch] = []
         agent.train = self._keep  # type: ignore[method-assign]
 
-    def origin(self) -> Mapping[str, str]:
-        """Returns which code it runs; see `origin`."""
-        return origin()
-
     def start(self, seed: int) -> None:
         """Starts new episodes, from seeds that depend on this one and the actor's number alone."""
         mixed = np.random.SeedSequence([seed, self._number]).generate_state(1)[0] >> 1
@@ -71,10 +64,15 @@ class Actor:
 
     def collect(self, version: int, weights: Weights) -> Window:
         """Acts with the weights until a window is full."""
-        assert self._events is not None
         self._agent.set_state(
             {"env_steps": 0, "updates": version, "variables": weights}, learn=False
         )
+        return self._collect(version)
+
+    def _collect(self, version: int) -> Window:
+        """Acts until a window is full."""
+        assert self._events is not None
+        self._agent.env_steps = 0
         self._taken.clear()
         episodes: list[driver.Episode] = []
         for event in self._events:
@@ -88,32 +86,6 @@ class Actor:
         """Stands in for `train`: keeps a full window for the learner."""
         if self._agent.updates_due():
             self._taken.append(self._agent.take_window())
-
-
-def origin() -> dict[str, str]:
-    """Returns which code this process runs: zoo, commit, TensorFlow, Python."""
-    versions = score.versions()
-    return {
-        "zoo": VERSION,
-        "commit": score.commit(),
-        "tensorflow": versions["tensorflow"],
-        "python": versions["python"],
-    }
-
-
-def refuse_other_origin(
-    here: Mapping[str, str], there: Mapping[str, str], who: str
-) -> None:
-    """Raises ValueError, with both values, where a process that joins runs other code."""
-    differing = [
-        f"{key} {there.get(key) or 'unknown'} there, {value or 'unknown'} here"
-        for key, value in here.items()
-        if there.get(key) != value
-    ]
-    if differing:
-        raise ValueError(
-            f"{who} runs other code: {'; '.join(differing)}. Install the same on every machine"
-        )
 
 
 class Pool(Protocol):
@@ -180,55 +152,28 @@ class RayPool:
     ) -> None:
         self.size = size
         self._settings, self._say = settings, say
-        self._ray = require("ray", "ray", "--actors")
-        if not self._ray.is_initialized():
-            self._connect(address)
-        threads = (
-            "TF_NUM_INTRAOP_THREADS",
-            "TF_NUM_INTEROP_THREADS",
-            "OMP_NUM_THREADS",
-        )
-        self._remote = self._ray.remote(Actor).options(
-            num_cpus=1, runtime_env={"env_vars": dict.fromkeys(threads, "1")}
-        )
-        self._actors = [self._remote.remote(settings, i) for i in range(size)]
-        for i in range(size):
-            self._check(i)
+        self._fleet = RayFleet(address, size, say=say)
+        self._names = [f"actor {i}" for i in range(size)]
+        for i, name in enumerate(self._names):
+            self._fleet.start(name, Actor, settings, i)
+        self._fleet.join(self._names)
         self._asked: dict[int, tuple] = {}
         self._seed, self._dead = 0, 0
-
-    def _connect(self, address: str) -> None:
-        options: dict[str, Any] = {"address": address}
-        if not address:
-            options = {"num_cpus": max(self.size, os.cpu_count() or 1)}
-            options["include_dashboard"] = False
-        try:
-            self._ray.init(log_to_driver=False, logging_level="ERROR", **options)
-        except (ConnectionError, RuntimeError, ValueError) as error:
-            if not address:
-                raise
-            text = str(error).strip().partition("\n")[0]
-            raise ConnectionError(
-                f"ray_address={address} came, but no cluster answers there ({text}): start one with `ray start --head`, "
-                "or leave --ray_address out for processes of this machine"
-            ) from error
-
-    def _check(self, actor: int) -> None:
-        """Raises ValueError if an actor runs other code than this process."""
-        there = self._ray.get(self._actors[actor].origin.remote())
-        refuse_other_origin(origin(), there, f"actor {actor}")
 
     def start(self, seed: int) -> None:
         """See `Pool`; windows that were asked for before are dropped."""
         self._seed = seed
         self._asked.clear()
-        self._ray.get([actor.start.remote(seed) for actor in self._actors])
+        for (ref,) in [self._fleet.call(name, "start", seed) for name in self._names]:
+            self._fleet.get(ref)
 
     def request(self, actor: int, version: int, weights: Weights) -> None:
         """See `Pool`."""
-        shared = self._ray.put(dict(weights))
-        window = self._actors[actor].collect.remote(version, shared)
-        self._asked[actor] = (window, version, weights)
+        self._request(actor, version, self._fleet.put(dict(weights)))
+
+    def _request(self, actor: int, version: int, weights: Ref) -> None:
+        (ref,) = self._fleet.call(self._names[actor], "collect", version, weights)
+        self._asked[actor] = (ref, version, weights)
 
     def wait(self, actor: int | None) -> tuple[int, Window]:
         """See `Pool`."""
@@ -236,14 +181,13 @@ class RayPool:
             chosen = actor
             if chosen is None:
                 owners = {asked[0]: i for i, asked in self._asked.items()}
-                ready, _ = self._ray.wait(list(owners))
-                chosen = owners[ready[0]]
-            window, version, weights = self._asked.pop(chosen)
+                chosen = owners[self._fleet.wait(list(owners))]
+            ref, version, weights = self._asked.pop(chosen)
             try:
-                found = self._ray.get(window)
-            except self._ray.exceptions.RayActorError as error:
+                found = self._fleet.get(ref)
+            except Died as error:
                 self._restart(chosen, error)
-                self.request(chosen, version, weights)
+                self._request(chosen, version, weights)
                 continue
             self._dead = 0
             return chosen, found
@@ -255,15 +199,84 @@ class RayPool:
                 f"actors died {self._dead} times in a row, the last with: {error}. "
                 "Start one with --actors=0 to see why"
             ) from error
-        self._say(f"actor {actor} died and is started anew")
-        self._actors[actor] = self._remote.remote(self._settings, actor)
-        self._check(actor)
-        self._ray.get(self._actors[actor].start.remote(self._seed + self._dead))
+        name = self._names[actor]
+        self._say(f"{name} died and is started anew")
+        self._fleet.start(name, Actor, self._settings, actor)
+        self._fleet.join([name])
+        self._fleet.get(self._fleet.call(name, "start", self._seed + self._dead)[0])
 
     def close(self) -> None:
         """See `Pool`."""
-        for actor in self._actors:
-            self._ray.kill(actor)
+        self._fleet.close()
+
+
+class Workers(Protocol):
+    """Who acts, and may learn, for the agent of a run in processes of their own."""
+
+    def run(self, until: int, seed: int) -> Iterator[driver.Event]:
+        """Trains the agent until its `env_steps` reach this number."""
+
+    def settle(self) -> None:
+        """Returns when what others have learned is the agent's own."""
+
+    def close(self) -> None:
+        """Ends them."""
+
+
+class Collectors:
+    """Actors that collect for an agent, which learns in this process.
+
+    Args:
+        agent: Who learns.
+        pool: Who acts.
+        max_lag: See `run`; 0: twice as many as there are actors.
+    """
+
+    def __init__(self, agent: OnPolicyAgent, pool: Pool, max_lag: int = 0) -> None:
+        self._agent, self._pool = agent, pool
+        self._max_lag = max_lag or 2 * pool.size
+
+    def run(self, until: int, seed: int) -> Iterator[driver.Event]:
+        """See `Workers`."""
+        lag = self._max_lag
+        return run(self._agent, self._pool, until=until, seed=seed, max_lag=lag)
+
+    def settle(self) -> None:
+        """See `Workers`; it learns itself."""
+
+    def close(self) -> None:
+        """See `Workers`."""
+        self._pool.close()
+
+
+def make_workers(agent: Agent, settings: Settings, say: Any) -> Workers | None:
+    """Returns who acts for the agent, as the settings say; None where it acts itself.
+
+    Raises:
+        ValueError: On settings that contradict each other or the agent.
+        ConnectionError: If the cluster is not there.
+    """
+    run = settings.run
+    if run.actors and run.arenas:
+        raise ValueError(
+            f"actors={run.actors} and arenas={run.arenas} came; give one: actors play for members that learn in this "
+            "process, arenas for members that learn in processes of their own"
+        )
+    if run.gpus_per_member and not run.arenas:
+        raise ValueError(
+            f"gpus_per_member={run.gpus_per_member} came without --arenas: members in one process share its GPU"
+        )
+    if run.arenas:
+        return agent.distribute(settings, say)
+    if not run.actors:
+        return None
+    if not isinstance(agent, OnPolicyAgent):
+        raise ValueError(
+            f"actors={run.actors} came, but {agent.name} learns from a replay of its own steps: actors "
+            "collect for agents that learn from windows, such as impala"
+        )
+    pool = RayPool(settings, run.actors, run.ray_address, say)
+    return Collectors(agent, pool, run.max_lag)
 
 
 def run(

@@ -155,6 +155,13 @@ class Agent(abc.ABC):
         """Returns who plays where nothing is learned: itself; of a population, its best member."""
         return self
 
+    def distribute(self, settings: Any, say: Callable[[str], None]) -> Any:
+        """Puts members and arenas of a population into processes; returns `agents.actors.Workers`."""
+        raise ValueError(
+            f"arenas={settings.run.arenas} came, but this is a single agent: arenas are where a population plays, "
+            "--population=2 or more of ftw; --actors has others collect for one agent"
+        )
+
     def export(
         self,
         folder: str | os.PathLike[str],

@@ -54,21 +54,33 @@ class RunConfig:
         0,
         "Ray processes that act, each with num_envs environments; 0: this process acts and learns in turn.",
     )
+    arenas: int = option(
+        0,
+        "Of a population: Ray processes that play its games, each with num_envs players, while each member learns in one of "
+        "its own; 0: all in this process.",
+    )
+    gpus_per_member: float = option(
+        0.0, "With arenas: the GPUs that each member learns on, such as 0.25; 0: none."
+    )
     max_lag: int = option(
         0,
-        "With actors: updates by which their weights may be older than the learner's, at least as many as actors; 0: twice as many.",
+        "With actors or arenas: updates by which weights that act may be older than those that learn, at least as many as there "
+        "are actors; 0: twice as many.",
     )
     ray_address: str = option(
-        "", "With actors: a running Ray cluster, 'auto' for the one of this machine."
+        "",
+        "With actors or arenas: a running Ray cluster, 'auto' for the one of this machine.",
     )
 
 
 # What may differ when a run is resumed: nothing here changes what is learned.
 FREE_TO_CHANGE = {
     "actors",
+    "arenas",
     "env_steps",
     "eval_episodes",
     "eval_every",
+    "gpus_per_member",
     "keep",
     "log_every",
     "logdir",

@@ -26,7 +26,6 @@ from agents import config as config_lib
 from agents.api import Agent, Report, Tree, VectorEnv
 from agents.every import Every
 from agents.logger import Logger
-from agents.on_policy import OnPolicyAgent
 from agents.settings import (
     FREE_TO_CHANGE,
     RunConfig,
@@ -119,7 +118,9 @@ class Run:
             "video": Every(self.config.video_every, self._first_video()),
         }
         self._resume()
-        self._pool = self._make_pool()
+        if self.config.actors or self.config.arenas:
+            self._set_phase("starting processes")
+        self._workers = actors.make_workers(self.agent, settings, self._say)
         self.agent.on_update = self._on_update
         registry.write_config(logdir, self._description())
         self._introduce()
@@ -149,24 +150,14 @@ class Run:
             self._save()
 
     def _events(self, until: int, seed: int) -> Iterator[driver.Event]:
-        """The loop of a segment, in this process or with actors."""
-        if self._pool is None:
+        """The loop of a segment, in this process or with others."""
+        if self._workers is None:
             return driver.run(self.agent, self.envs, until=until, seed=seed)
-        lag = self.config.max_lag or 2 * self._pool.size
-        agent: Any = self.agent
-        return actors.run(agent, self._pool, until=until, seed=seed, max_lag=lag)
+        return self._workers.run(until, seed)
 
-    def _make_pool(self) -> actors.Pool | None:
-        if not self.config.actors:
-            return None
-        if not isinstance(self.agent, OnPolicyAgent):
-            raise ValueError(
-                f"actors={self.config.actors} came, but {self.agent.name} learns from a replay of its own steps: actors "
-                "collect for agents that learn from windows, such as impala"
-            )
-        self._set_phase("starting actors")
-        address = self.config.ray_address
-        return actors.RayPool(self.settings, self.config.actors, address, self._say)
+    def _settle(self) -> None:
+        if self._workers is not None:
+            self._workers.settle()
 
     def _time_is_up(self) -> bool:
         return 0 < self.config.minutes <= self._minutes()
@@ -182,8 +173,8 @@ class Run:
         with contextlib.ExitStack() as stack:
             stack.callback(self.agent.close)
             stack.callback(self.envs.close)
-            if self._pool is not None:
-                stack.callback(self._pool.close)
+            if self._workers is not None:
+                stack.callback(self._workers.close)
             if self._eval_envs is not None:
                 stack.callback(self._eval_envs.close)
 
@@ -273,7 +264,7 @@ class Run:
             self._status.update(self.agent.env_steps, self.agent.updates, done=done)
 
     def _record(self, event: driver.Event) -> None:
-        if not self.config.video_every or self._pool is not None:
+        if not self.config.video_every or self._workers is not None:
             return
         lengths = (episode.length for episode in event.episodes)
         self._longest = max(self._longest, *lengths, 0)
@@ -291,6 +282,7 @@ class Run:
         return steps <= 2 * self._longest * self.envs.num_envs
 
     def _make_videos(self) -> None:
+        self._settle()
         step = self.agent.env_steps
         if self._last_episode is not None:
             self._logger.video("episode", self._last_episode, step)
@@ -320,6 +312,7 @@ class Run:
     def _evaluate(self) -> None:
         from agents import evaluation
 
+        self._settle()
         self._set_phase("evaluating", self.config.eval_episodes)
         episodes = evaluation.play(
             self.agent,
@@ -343,6 +336,7 @@ class Run:
 
     def _save(self) -> None:
         self._set_phase("saving")
+        self._settle()
         tree = {
             "agent": self.agent.get_state(),
             "logger": self._logger.get_state(),

@@ -12,7 +12,8 @@ from typing import Any
 import gymnasium
 import numpy as np
 
-from launch.measures import Row, machine_case, measured, peak_bytes, times
+from agents.process import peak_bytes
+from launch.measures import Row, machine_case, measured, times
 
 ACTIONS = 18
 

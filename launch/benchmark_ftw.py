@@ -2,7 +2,8 @@
 
 An agent step is one step of one player. `ctf` is training at its preset, end to end. `paper` has the paper's sizes (84x84x3,
 540 joint actions, cores of 256, 450 rows of memory, 32 players) with windows of 20 steps instead of 100, so that an update fits into a
-small machine's memory; its end-to-end rate is made of its parts.
+small machine's memory; its end-to-end rate is made of its parts. `league` is a population, in one process and on Ray: in a minute or
+two, or `--only=league` for it alone.
 """
 
 import time
@@ -11,7 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from launch.measures import Row, machine_case, measured, peak_bytes, times
+from agents.process import peak_bytes
+from launch.benchmark_league import league_case
+from launch.measures import Row, machine_case, measured, times
 from launch.random_rows import batch_of, step_of
 
 PAPER_LENGTH = 20
@@ -77,6 +80,7 @@ CASES: dict[str, Callable[[int], list[Row]]] = {
     "machine": machine_case,
     **{name: train_case(name) for name in CTF},
     "paper": paper_case,
+    "league": league_case,
 }
 
 

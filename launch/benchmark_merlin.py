@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from launch.measures import Row, machine_case, measured, peak_bytes, times
+from agents.process import peak_bytes
+from launch.measures import Row, machine_case, measured, times
 from launch.random_rows import batch_of, step_of
 
 BATCH = 16  # of the preset paper, as its num_envs

@@ -1,8 +1,6 @@
 """What benchmark suites share: rows of one form, CPU seconds, peak memory, and what the machine itself does."""
 
 import functools
-import resource
-import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -62,9 +60,3 @@ def times(function: Callable[[], Any], repeats: int) -> tuple[float, float]:
         cpu.append(time.process_time() - cpu_start)
         wall.append(time.perf_counter() - start)
     return float(np.median(cpu)), float(np.median(wall))
-
-
-def peak_bytes() -> int:
-    """Returns the process's peak resident memory; Linux counts in KiB, macOS in bytes."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024

@@ -4,7 +4,7 @@ References: Jaderberg et al. 2019 (arXiv 1807.01281).
 """
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,28 +12,36 @@ import tensorflow as tf
 from absl import logging
 
 from agents import random_policy
+from agents.actors import Workers
 from agents.api import Agent, Batch, Metrics, Mode, Spaces, State, Step, Tree
-from agents.driver import take_rows
-from agents.ftw import league as league_lib
-from agents.ftw.agent import FTW
+from agents.ftw.arena import MEMBER, RESULTS, Arena, part
 from agents.ftw.config import FTWConfig
 from agents.ftw.league import Exploit, League, LeagueConfig, Range
+from agents.ftw.member import Member
 from agents.learner import Distribution, NonFiniteError, Policy
 from agents.on_policy import OnPolicyAgent
+from agents.settings import Settings
 
-MEMBER = "member"  # field of the state, and prefix of metrics
-RESULTS = "results"  # key of a batch
+__all__ = [
+    "MEMBER",
+    "RESULTS",
+    "Population",
+    "league_config",
+    "member_config",
+    "ranges",
+]
 
 
 class Population(OnPolicyAgent):
     """Members that learn from internal rewards of their own, and are selected by who wins.
 
-    A row is played by the member that its state names. Members are matched anew when all games begin at once: at every game of
-    capture the flag, whose games have one length, and elsewhere at every save. Where rows are not of both teams, as in
-    a match against others, the best member plays them all.
+    Its parts are those of a league on many machines: members (agents/ftw/member.py), an arena where they play
+    (agents/ftw/arena.py), and the league (agents/ftw/league.py); there `distribute` puts members and arenas into processes
+    of their own.
 
-    A batch holds 'N/KEY' for each member N that played, and 'results' [games, players + 1] int64: the members of each
-    game that ended, and its outcome for the first team.
+    Members are matched anew when all games begin at once: at every game of capture the flag, whose games have one
+    length, and elsewhere at every save. A batch holds 'N/KEY' for each member N that played, and 'results' [games, players + 1]
+    int64: the members of each game that ended, and its outcome for the first team.
 
     Args:
         spaces: The spaces of one row: as FTW takes them, with `team` and `outcome` in info.
@@ -60,9 +68,9 @@ class Population(OnPolicyAgent):
                 f"population={config.population} came, but this environment has no teams: members play each other "
                 "in games with `team` and `outcome` in their info, as capture the flag has them"
             )
-        single = dataclasses.replace(config, population=1, exploits="auto")
+        single = member_config(config)
         self.members = [
-            FTW(spaces, single, seed + number) for number in range(config.population)
+            Member(spaces, single, seed + number) for number in range(config.population)
         ]
         for number, member in enumerate(self.members):
             member.name, member.seed = "ftw", seed + number
@@ -70,9 +78,9 @@ class Population(OnPolicyAgent):
         self.config = dataclasses.replace(config, precision=precision)
         self.league = League(league_config(config), ranges(config), seed)
         self._ratings = tf.Variable(self.league.ratings, trainable=False)
+        self.arena = Arena(self.members, self.league.config, self._ratings)
         for member, hyper in zip(self.members, self.league.hyper, strict=True):
             member.set_hyper(hyper)
-        self._results: list[list[int]] = []
 
     @property
     def parameters(self) -> int:  # type: ignore[override]
@@ -81,71 +89,36 @@ class Population(OnPolicyAgent):
 
     def player(self) -> Agent:
         """Returns the member with the highest rating."""
-        return self.members[self.league_best()]
-
-    def league_best(self) -> int:
-        """Returns its number."""
-        return int(np.argmax(self._ratings.numpy()))
+        return self.arena.player()
 
     def initial_state(self, batch: int, seed: int = 0) -> State:
         """Returns the state of FTW, a seed for each row, and the best member for all."""
-        first = self.members[0].initial_state(batch)
-        state = {key: np.array(value) for key, value in first.items()}
-        mixed = np.random.SeedSequence(seed).generate_state(batch) >> 1
-        state["seed"] = np.stack([mixed, np.zeros_like(mixed)], -1).astype(np.int32)
-        return state | {MEMBER: np.full(batch, self.league_best(), np.int32)}
+        return self.arena.initial_state(batch, seed)
 
     def act(
         self, step: Step, state: State, mode: Mode = "sample"
     ) -> tuple[np.ndarray, State]:
-        """Acts member by member; reads `team` in info too, to match them where all games begin."""
+        """Acts member by member; see `Arena`."""
         if mode == "random":
             return random_policy.act(self.spaces.action, state)
-        playing = self._playing(step, state)
-        action: np.ndarray | None = None
-        after = {key: np.array(value) for key, value in state.items()}
-        after[MEMBER] = playing
-        for member, rows in _rows_of(playing):
-            chosen, part = self.members[member].act(
-                take_rows(step, rows), _take(state, rows), mode
-            )
-            if action is None:
-                action = np.zeros((len(playing), *chosen.shape[1:]), chosen.dtype)
-            action[rows] = chosen
-            for key, value in part.items():
-                after[key][rows] = value
-        assert action is not None
-        return action, after
+        return self.arena.act(step, state, mode)
 
     def observe(self, step: Step, state: State) -> None:
         """Shows each member its rows; where all games begin, windows begin too."""
-        playing = self._playing(step, state)
-        if step.is_first.all():
-            self.drop_window()
-        for member, rows in _rows_of(playing):
-            self.members[member].observe(take_rows(step, rows), _take(state, rows))
-        self._present = np.unique(playing)
+        self.arena.observe(step, state)
         self.env_steps += int(np.count_nonzero(~step.is_first))
-        self._results += _results(step, playing)
 
     def updates_due(self) -> int:
         """Returns 1 when the members' windows are full, all at once."""
-        return self.members[self._present[0]].updates_due()
+        return self.arena.updates_due()
 
     def take_window(self) -> dict[str, Any]:
         """Returns the windows of all members that played, and the results since the last ones."""
-        found: dict[str, Any] = {}
-        for member in self._present:
-            window = self.members[member].take_window()
-            found |= {f"{member}/{key}": value for key, value in window.items()}
-        found[RESULTS] = np.array(self._results, np.int64)
-        self._results = []
-        return found
+        return self.arena.take_window()
 
     def drop_window(self) -> None:
         """Forgets the rows collected so far."""
-        for member in self.members:
-            member.drop_window()
+        self.arena.drop_window()
 
     def learn(self, batch: Mapping[str, Any]) -> Metrics:
         """Makes an update of each member that has rows, then takes the results, and lets members copy others.
@@ -155,7 +128,7 @@ class Population(OnPolicyAgent):
         metrics: Metrics = {}
         losses, broken = [], []
         for number, member in enumerate(self.members):
-            rows = _part(batch, f"{number}/")
+            rows = part(batch, number)
             if not rows:
                 continue
             try:
@@ -168,21 +141,50 @@ class Population(OnPolicyAgent):
             metrics |= {f"{MEMBER}{number}/{key}": v for key, v in found.items()}
         if not losses:
             raise NonFiniteError("no member's loss is finite: there is none to copy")
-        for *players, outcome in np.asarray(batch[RESULTS]).tolist():
-            self.league.report(players, outcome)
-        for number in broken:
-            self._inherit(self.league.replace(number, healthy=not_in(broken)))
-        for exploit in self.league.exploits():
-            self._inherit(exploit)
-        self._ratings.assign(self.league.ratings)
+        for exploit in self.judge(np.asarray(batch[RESULTS]).tolist(), broken):
+            parent = self.members[exploit.parent].get_state()
+            self.members[exploit.member].inherit(parent, exploit.hyper)
         self.updates += 1
-        return metrics | self._figures() | {"loss": float(np.mean(losses))}
+        return metrics | self.figures() | {"loss": float(np.mean(losses))}
+
+    def judge(
+        self, results: Iterable[Sequence[int]], broken: Sequence[int] = ()
+    ) -> list[Exploit]:
+        """Rates the games that are over.
+
+        Args:
+            results: The members of each game, and its outcome for the first team.
+            broken: Members that cannot go on.
+
+        Returns:
+            Who copies whom from now on, in this order: those that cannot go on, and the weak.
+        """
+        for *players, outcome in results:
+            self.league.report(players, outcome)
+        made = [self.league.replace(each, not_in(broken)) for each in broken]
+        made += self.league.exploits()
+        self._ratings.assign(self.league.ratings)
+        for each in made:
+            logging.info(
+                "member %d copies member %d, against which it wins %.0f %% of games; changed: %s",
+                each.member,
+                each.parent,
+                100 * each.win_probability,
+                ", ".join(each.mutated) or "nothing",
+            )
+        return made
+
+    def distribute(self, settings: Settings, say: Any) -> Workers:
+        """Puts the members and `arenas` arenas into processes of Ray."""
+        from agents.ftw import cluster
+
+        return cluster.make(self, settings, say)
 
     def update(self, batch: Batch) -> Mapping[str, Any]:
         """The members' updates: rows 'N/KEY' -> their scalars under the same prefix, and the mean `loss`."""
         found: dict[str, Any] = {}
         for number, member in enumerate(self.members):
-            if rows := _part(batch, f"{number}/"):
+            if rows := part(batch, number):
                 made = member.update(rows)
                 found |= {f"{number}/{key}": value for key, value in made.items()}
         losses = [value for key, value in found.items() if key.endswith("/loss")]
@@ -190,11 +192,11 @@ class Population(OnPolicyAgent):
 
     def policy(self, mode: Mode) -> Policy:
         """Returns that of the best member."""
-        return self.members[self.league_best()].policy(mode)
+        return self.members[self.arena.best].policy(mode)
 
     def distribution(self) -> Distribution:
         """Returns that of the best member."""
-        return self.members[self.league_best()].distribution()
+        return self.members[self.arena.best].distribution()
 
     def variables(self) -> Mapping[str, Any]:
         """Returns those of each member behind its number, and the ratings."""
@@ -231,37 +233,8 @@ class Population(OnPolicyAgent):
             for member, saved in zip(self.members, tree["members"], strict=True):
                 member.env_steps, member.updates = saved["env_steps"], saved["updates"]
 
-    def _playing(self, step: Step, state: State) -> np.ndarray:
-        """[B] int32, the member that plays each row from this step on."""
-        if not step.is_first.all():
-            return np.asarray(state[MEMBER])
-        players = _players(step.info.get("team"))
-        if not players:
-            return np.full(len(step.is_first), self.league_best(), np.int32)
-        key = np.asarray(state["seed"])[0].astype(np.uint32)
-        rng, ratings = np.random.default_rng(key), self._ratings.numpy()
-        matches = [
-            league_lib.match(ratings, players, self.league.config, rng)
-            for _ in range(len(step.is_first) // players)
-        ]
-        return np.concatenate(matches).astype(np.int32)
-
-    def _inherit(self, exploit: Exploit) -> None:
-        """Copies weights, moments and counters of a parent, and sets the child's hyperparameters."""
-        child, parent = self.members[exploit.member], self.members[exploit.parent]
-        state = parent.get_state() | {"env_steps": child.env_steps, "rollout": None}
-        child.set_state(state)
-        child.set_hyper(exploit.hyper)
-        logging.info(
-            "member %d copies member %d, against which it wins %.0f %% of games; changed: %s",
-            exploit.member,
-            exploit.parent,
-            100 * exploit.win_probability,
-            ", ".join(exploit.mutated) or "nothing",
-        )
-
-    def _figures(self) -> Metrics:
-        """Ratings, games and hyperparameters of each member."""
+    def figures(self) -> Metrics:
+        """Returns ratings, games and hyperparameters of each member."""
         league = self.league
         found: Metrics = {
             "games": float(league.played),
@@ -277,6 +250,11 @@ class Population(OnPolicyAgent):
                     for i, each in enumerate(value):
                         found[f"{prefix}{name}_{i}"] = float(each)
         return found
+
+
+def member_config(config: FTWConfig) -> FTWConfig:
+    """Returns the settings of each member of a population of these settings."""
+    return dataclasses.replace(config, population=1, exploits="auto")
 
 
 def league_config(config: FTWConfig) -> LeagueConfig:
@@ -313,47 +291,6 @@ def ranges(config: FTWConfig) -> dict[str, Range]:
     return found
 
 
-def not_in(broken: list[int]) -> Any:
+def not_in(broken: Sequence[int]) -> Any:
     """Returns a predicate: whether a member is none of these."""
     return lambda member: member not in broken
-
-
-def _rows_of(playing: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
-    for member in np.unique(playing):
-        yield int(member), np.flatnonzero(playing == member)
-
-
-def _take(state: State, rows: np.ndarray) -> State:
-    """The rows of a state, without the field that says who plays them."""
-    return {
-        key: np.asarray(value)[rows] for key, value in state.items() if key != MEMBER
-    }
-
-
-def _part(batch: Mapping[str, Any], prefix: str) -> dict[str, Any]:
-    return {
-        key.removeprefix(prefix): value
-        for key, value in batch.items()
-        if key.startswith(prefix)
-    }
-
-
-def _players(team: np.ndarray | None) -> int:
-    """Players of a game, both teams', whose rows stand together, team 0's first; 0 where rows are not of both teams."""
-    if team is None or not {0, 1} <= set(np.unique(team).tolist()):
-        return 0
-    begins = np.flatnonzero((team == 0) & (np.roll(team, 1) == 1))
-    return len(team) // len(begins)
-
-
-def _results(step: Step, playing: np.ndarray) -> list[list[int]]:
-    """The members of each game that this step ends, and its outcome for the first team."""
-    players = _players(step.info.get("team")) if step.is_last.any() else 0
-    if not players:
-        return []
-    ends = np.flatnonzero(step.is_last.reshape(-1, players).any(1))
-    outcome = step.info["outcome"].reshape(-1, players)
-    return [
-        [*playing.reshape(-1, players)[game].tolist(), int(outcome[game, 0])]
-        for game in ends
-    ]

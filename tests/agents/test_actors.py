@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from agents import actors, registry, training
+from agents import actors, fleet, registry, training
 from agents.logger import read_metrics
 from envs import counting
 
@@ -146,7 +146,7 @@ def test_a_run_with_rays_actors_learns_resumes_and_survives_the_death_of_one(tmp
         def wait(self, actor):
             self._windows += 1
             if self._windows == 5:
-                self._ray.kill(self._actors[0], no_restart=True)
+                self._fleet.kill("actor 0")
             return super().wait(actor)
 
     original, actors.RayPool = actors.RayPool, Watched
@@ -165,12 +165,12 @@ def test_a_run_with_rays_actors_learns_resumes_and_survives_the_death_of_one(tmp
 
 
 def test_a_process_with_other_code_is_refused_with_both_values():
-    here = actors.origin()
+    here = fleet.origin()
     assert here.keys() == {"zoo", "commit", "tensorflow", "python"}
-    actors.refuse_other_origin(here, dict(here), "actor 1")
+    fleet.refuse_other_origin(here, dict(here), "actor 1")
     other = here | {"tensorflow": "2.15.0", "commit": ""}
     with pytest.raises(ValueError, match="actor 1 runs other code") as refused:
-        actors.refuse_other_origin(here, other, "actor 1")
+        fleet.refuse_other_origin(here, other, "actor 1")
     assert f"tensorflow 2.15.0 there, {here['tensorflow']} here" in str(refused.value)
     assert "commit unknown there" in str(refused.value)
     assert "python" not in str(refused.value)
@@ -180,7 +180,8 @@ def test_a_cluster_that_is_not_there_is_one_sentence(tmp_path):
     import ray
 
     ray.shutdown()  # what an earlier test started
-    settings = chosen(tmp_path, actors=1, ray_address="auto")
+    # Not 'auto', which takes any cluster of this machine.
+    settings = chosen(tmp_path, actors=1, ray_address="127.0.0.1:9")
     with pytest.raises(ConnectionError, match="no cluster answers there") as refused:
         training.train(settings)
     assert "\n" not in str(refused.value)

@@ -76,11 +76,12 @@ def changed(field: dataclasses.Field) -> Any:
 
 @pytest.mark.parametrize(
     "field",
-    # Actors want an agent that learns from windows: tests/agents/test_actors.py.
+    # Actors want an agent that learns from windows, arenas a population: tests/agents/test_actors.py and
+    # tests/agents/ftw/test_cluster_ray.py.
     [
         each
         for each in dataclasses.fields(RunConfig)
-        if each.name not in ("logdir", "actors")
+        if each.name not in ("logdir", "actors", "arenas", "gpus_per_member")
     ],
     ids=lambda field: field.name,
 )

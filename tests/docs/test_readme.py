@@ -55,7 +55,7 @@ AGENTS = {
             "population": 2,
         },
         {"return", "kl", "pixel_loss", "elo"},
-        set(),
+        {"lag"},
     ),
     "impala": ({"env_steps": 80}, {"eval_return", "importance"}, {"lag"}),
     "merlin": (

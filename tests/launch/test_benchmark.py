@@ -114,7 +114,8 @@ def test_the_ftw_suite_measures_games_acting_learning_and_all_together():
     assert {n for n, row in found.items() if row["better"] == "higher"} == {
         f"ctf/{name}" for name in rates
     }
-    assert set(benchmark_ftw.CASES) == {"machine", "paper", *benchmark_ftw.CTF}
+    cases = {"machine", "paper", "league", *benchmark_ftw.CTF}
+    assert set(benchmark_ftw.CASES) == cases
 
 
 def test_the_sac_suite_measures_training_and_updates_by_every_estimator():
