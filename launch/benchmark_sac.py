@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from launch.measures import Row, machine_case, measured, peak_bytes, times
+from agents.process import peak_bytes
+from launch.measures import Row, machine_case, measured, times
 from launch.random_rows import batch_of, step_of
 
 _STEPS = 2_000  # environment steps, per repeat of ten

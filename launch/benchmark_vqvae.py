@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from agents import config as config_lib
-from launch.measures import Row, machine_case, measured, peak_bytes, times
+from agents.process import peak_bytes
+from launch.measures import Row, machine_case, measured, times
 
 _SMALL = tuple(f"{model}/{preset}" for model in ("vqvae", "dvae") for preset in ("mnist", "atari"))  # fmt: skip
 _SAMPLES = 16

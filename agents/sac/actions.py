@@ -80,7 +80,7 @@ class Choices(actions_lib.Choices):
         entropy = self.head.entropy(parameters)
         if self.table is not None:
             log_p = self.head.log_softmax(parameters)
-            joint = tf.exp(tf.linalg.matmul(log_p, self.table, transpose_b=True))
+            joint = tf.exp(tf.tensordot(log_p, self.table, [[-1], [1]]))
             q = tf.reduce_min(critic.at_each(embed, self.table), 0)
             return Outlook(tf.reduce_sum(joint * q, -1), entropy)
         if temperature is None:

@@ -60,7 +60,8 @@ class TwinCritic(keras.layers.Layer):
         """Q of every action of a table: embed [..., E], actions [N, A] -> [2, ..., N]."""
         if self.linear:
             each = tf.stack([net(embed) for net in self.nets])
-            return tf.linalg.matmul(each, actions, transpose_b=True)
+            # No broadcast matmul: TensorFlow 2.21's corrupts memory on CPUs (BUILD.md).
+            return tf.tensordot(each, actions, [[-1], [1]])
         leading = tf.shape(embed)[:-1]
         number, size = actions.shape
         shape = tf.concat([leading, [number, size]], 0)
