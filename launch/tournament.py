@@ -13,6 +13,7 @@ import functools
 import itertools
 import json
 import pathlib
+import shutil
 from collections.abc import Iterator
 from typing import Any
 
@@ -49,6 +50,11 @@ _VIDEO = flags.DEFINE_string(
     "video", "", "Write a game of each pair into this folder, as .mp4."
 )
 _NOTES = flags.DEFINE_string("notes", "", "What a reader should know.")
+_SHIP = flags.DEFINE_string(
+    "ship",
+    "",
+    "A player whose policy is saved into FOLDER/policy, with bfloat16 weights.",
+)
 _FRESH = flags.DEFINE_bool("fresh", False, "Forget the games that FOLDER knows.")
 _RECORD = "games.jsonl"
 
@@ -62,6 +68,10 @@ def main() -> None:
     players = _parse(_PLAYERS.value)
     anchor = _anchor(_ANCHOR.value, players)
     folders = {name: sides.locate(given) for name, given in players.items()}
+    if _SHIP.value and folders.get(_SHIP.value) is None:
+        raise ValueError(
+            f"--ship={_SHIP.value} came; expected the name of a run that plays"
+        )
     learned = {name: path for name, path in folders.items() if path is not None}
     if not learned:
         raise ValueError(
@@ -104,6 +114,9 @@ def main() -> None:
         played.add(first, second, tally)
         write()
     tournament_table.show(write())
+    if _SHIP.value:
+        shutil.rmtree(output / "policy", ignore_errors=True)
+        registry.save_policy(str(folders[_SHIP.value]), output / "policy")
     print(f"\nwritten: {output}/score.json, table.md, table.csv, ratings.png")
 
 

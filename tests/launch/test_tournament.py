@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from agents import ratings, score, training
+from agents import ratings, registry, score, training
 from agents.matches import Tally
 from launch import tournament_table
 
@@ -37,7 +37,8 @@ def test_a_tournament_grows_and_plays_no_pair_twice(command, run, tmp_path):
     assert (tmp_path / "videos" / "ftw-random.mp4").stat().st_size > 1000
     first = json.loads((tmp_path / "out" / "score.json").read_text())
     more = (f"--players=ftw={run},attacker,random", *some[1:])
-    command(*more, "--together=2", "--notes=Six games.")
+    command(*more, "--together=2", "--notes=Six games.", "--ship=ftw")
+    assert registry.load(tmp_path / "out" / "policy").env_steps == 80
     made = score.read(tmp_path / "out")
     assert made["table"].keys() == {"ftw", "attacker", "random"}
     assert made["ratings"]["random"] == {"elo": 500.0, "interval": [500.0, 500.0]}
@@ -91,6 +92,7 @@ def test_a_picture_of_many_players_is_drawn(tmp_path):
         (["--players=random,x=random,x=attacker"], "every name once"),
         (["--players=a={run},randon"], "neither a scripted team (random"),
         (["--players=a={run},random", "--anchor=b=500"], "expected one of a, random"),
+        (["--players=a={run},random", "--ship=random"], "name of a run that plays"),
         (["--players=a={run},random", "--anchor=random=x"], "expected PLAYER=NUMBER"),
     ],
 )
