@@ -49,11 +49,12 @@ def show(made: Mapping[str, Any]) -> None:
     shown = Table(title=f"{made['env']}: games won by the row's player, %")
     shown.add_column("")
     shown.add_column("Elo", justify="right")
-    for name in names:
-        shown.add_column(name, justify="right")
-    for name in names:
+    for number in range(len(names)):
+        shown.add_column(str(number + 1), justify="right")
+    for number, name in enumerate(names):
         cells = (_percent(made["table"][name].get(other)) for other in names)
-        shown.add_row(name, f"{made['ratings'][name]['elo']:.0f}", *cells)
+        elo = f"{made['ratings'][name]['elo']:.0f}"
+        shown.add_row(f"{number + 1} {name}", elo, *cells)
     Console().print(shown)
 
 
