@@ -139,7 +139,9 @@ def draw(found: Mapping[int, Known], path: pathlib.Path) -> pathlib.Path:
 
 
 def _short(value: float, _: Any = None) -> str:
-    return f"{value / 1e6:g}M" if value >= 1e6 else f"{value / 1e3:g}k"
+    if value >= 1e6:
+        return f"{value / 1e6:g}M"
+    return f"{value / 1e3:g}k" if value else "0"
 
 
 def _percent(share: float | None) -> str:
