@@ -130,6 +130,8 @@ def test_an_agent_with_a_replay_is_refused(tmp_path):
         training.train(settings)
 
 
+# By default tests/agents/ftw/test_cluster_ray.py starts the same processes on Ray.
+@pytest.mark.slow
 def test_a_run_with_rays_actors_learns_resumes_and_survives_the_death_of_one(tmp_path):
     settings = chosen(tmp_path, actors=2, env_steps=400, save_every=200)
     pools = []

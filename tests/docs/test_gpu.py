@@ -30,7 +30,7 @@ def test_an_update_is_written_with_what_its_parameters_look_like(gpu_times, tmp_
     gpu_times.write(tmp_path, "impala-minatar-float32")
     assert (tmp_path / "impala-minatar-float32.hlo.pb").stat().st_size > 100_000
     looks = json.loads((tmp_path / "impala-minatar-float32.json").read_text())
-    assert looks[0]["shape"][:2] == [21, 32]  # actions, rows of a window
+    assert looks[0]["shape"][:2] == [6, 32]  # actions, rows of a window
     assert all(
         np.isfinite([n for n in (x.get("mean"), x.get("std")) if n]).all()
         for x in looks

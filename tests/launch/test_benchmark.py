@@ -88,6 +88,7 @@ def test_the_serving_suite_measures_every_batch_size_with_and_without_json():
     assert 20 < sizes[1] / sizes[0] < 32
 
 
+@pytest.mark.slow
 def test_the_merlin_suite_measures_training_updates_acts_and_the_memorys_share():
     found = {
         row["name"].removeprefix("memory_length/"): row["value"]

@@ -133,7 +133,7 @@ def test_a_collapsed_codebook_comes_to_use_by_restarts():
         layer = built(codes=8, size=3, decay=0.9, restart=restart)
         layer.codebook.assign(np.eye(8, 3) * 1e-3)
         layer.sums.assign(layer.codebook)
-        for _ in range(50):
+        for _ in range(200):
             z = centres[rng.integers(8, size=64)] + 0.1 * rng.normal(size=(64, 3))
             layer(z.astype(np.float32), training=True)
         used[restart] = len(set(layer.nearest(centres).indices.numpy()))

@@ -55,7 +55,10 @@ def assert_equal_agents(one, two):
             np.testing.assert_array_equal(value, batches[1][key], err_msg=key)
 
 
-@pytest.fixture(scope="module", params=RUNS)
+@pytest.fixture(
+    scope="module",
+    params=["counting", pytest.param("atari", marks=pytest.mark.slow)],
+)
 def runs(request, tmp_path_factory):
     """A run that went through, and one that stopped in the middle and was resumed."""
     folder = tmp_path_factory.mktemp(request.param)

@@ -204,6 +204,8 @@ def test_acting_needs_only_what_acting_names_say():
         np.testing.assert_array_equal(one, two)
 
 
+# By default tests/agents/ftw/test_population.py shows it of a population.
+@pytest.mark.slow
 def test_a_resumed_run_is_the_one_that_went_on(tmp_path):
     def run(name, env_steps):
         return training.train(

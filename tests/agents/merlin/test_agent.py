@@ -288,6 +288,7 @@ def test_the_paper_has_its_sizes_and_learns():
     assert np.isfinite(agent.update(common.tensors(window))["loss"])
 
 
+@pytest.mark.slow
 def test_images_of_64_pixels_take_the_residual_nets_also_in_bfloat16():
     agent = common.make(
         observation={"image": common.LARGE}, precision="bfloat16", image_depth=4
@@ -314,7 +315,16 @@ def test_spaces_it_cannot_use_are_refused(spaces, message):
         registry.make("merlin", spaces, "debug")
 
 
-@pytest.mark.parametrize("kind", AGENTS)
+SLOW = {"rl_mem", "rl_lstm"}  # of what merlin shows as well
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param(kind, marks=pytest.mark.slow) if kind in SLOW else kind
+        for kind in AGENTS
+    ],
+)
 def test_a_resumed_run_is_the_one_that_went_on(kind, tmp_path):
     from agents import training
 
