@@ -22,6 +22,7 @@ _TRUTH, _MODEL, _WRITE, _CURSOR = "#333333", "#D55E00", "#D55E00", (230, 60, 60)
 _MAP = "Blues"
 _STRIP = 8  # pictures of an image key
 _SIDE = 420  # pixels of an episode's picture beside the panels
+_FRAMES = 200  # of a video; each takes some megabytes
 
 
 def show(watched: Watched, spaces: Spaces, config: MERLINConfig) -> Report:
@@ -222,21 +223,27 @@ def _beside(
     right: float,
     length: int,
 ) -> np.ndarray:
-    """Returns the episode with the panels beside it and a line where it is, [T, H, W, 3]."""
+    """Returns the episode with the panels beside it and a line where it is, [T, H, W, 3].
+
+    Of a long episode it is every k-th step, so that T is at most `_FRAMES`, and the last.
+    """
     places = np.linspace(left, right, length).astype(int)
-    shown = np.repeat(picture[None], length, 0)
-    for t, x in enumerate(places):
-        shown[t, :, x : x + 2] = _CURSOR
-    if frames is None:
-        return shown
-    factor = max(1, _SIDE // max(frames.shape[1:3]))
-    large = frames.repeat(factor, 1).repeat(factor, 2)
-    height = max(large.shape[1], picture.shape[0])
-    parts = [_fill(large, height), _fill(shown, height)]
-    return np.concatenate(parts, 2)
+    some = _some(length)
+    large = np.zeros((len(some), 0, 0, 3), np.uint8)
+    if frames is not None:
+        factor = max(1, _SIDE // max(frames.shape[1:3]))
+        large = frames[some].repeat(factor, 1).repeat(factor, 2)
+    side, (height, width, _) = large.shape[2], picture.shape
+    shape = (len(some), max(large.shape[1], height), side + width, 3)
+    shown = np.full(shape, 255, np.uint8)
+    shown[:, : large.shape[1], :side] = large
+    shown[:, :height, side:] = picture
+    for frame, x in zip(shown, places[some], strict=True):
+        frame[:height, side + x : side + x + 2] = _CURSOR
+    return shown
 
 
-def _fill(frames: np.ndarray, height: int) -> np.ndarray:
-    """Adds white below."""
-    missing = height - frames.shape[1]
-    return np.pad(frames, [(0, 0), (0, missing), (0, 0), (0, 0)], constant_values=255)
+def _some(length: int) -> np.ndarray:
+    """Which steps of an episode the video shows."""
+    stride = -(-length // _FRAMES)
+    return np.arange(length)[::-1][::stride][::-1]
