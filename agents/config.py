@@ -107,6 +107,19 @@ def parse(cls: type, text: str) -> dict[str, Any]:
     return values
 
 
+def positive_numbers(name: str, text: str) -> tuple[int, ...]:
+    """Reads the option `name`, '16,32,32', as numbers above zero; ValueError where it is none of that form."""
+    try:
+        found = tuple(int(part) for part in text.split(","))
+    except ValueError:
+        found = ()
+    if not found or min(found) < 1:
+        raise ValueError(
+            f"{name}={text!r} came; expected positive numbers by comma, such as 16,32,32"
+        )
+    return found
+
+
 def names(*classes: type) -> set[str]:
     """Returns the field names of the dataclasses."""
     return {field.name for cls in classes for field in dataclasses.fields(cls)}

@@ -231,7 +231,9 @@ def changed_config(saved: Tree, options: str = "") -> Any:
 
 
 def save_policy(
-    source: Agent | str | os.PathLike[str], folder: str | os.PathLike[str]
+    source: Agent | str | os.PathLike[str],
+    folder: str | os.PathLike[str],
+    about: Tree | None = None,
 ) -> SavedPolicy:
     """Saves what acting and dreaming need, weights in bfloat16, at most 3 MB: what is shipped.
 
@@ -240,6 +242,7 @@ def save_policy(
     Args:
         source: An agent, or the folder of a run, whose settings are kept then.
         folder: The policy's folder; made here.
+        about: What config.json says of an agent; None: what `describe` does.
 
     Returns:
         What was saved.
@@ -248,7 +251,7 @@ def save_policy(
         ValueError: If even what acting needs is larger.
     """
     if isinstance(source, Agent):
-        agent, content = source, describe(source)
+        agent, content = source, about or describe(source)
     else:
         agent, content = load(source), read_config(pathlib.Path(source))
         content["config"] = config_lib.to_json(agent.config)

@@ -1,11 +1,13 @@
 """Shows a population of FTW while it trains: `python -m launch.league --logdir=RUN`.
 
 One screen: ratings, what evolved in each member, and who copied whom; `--follow=10` renews it every ten seconds. `--html=FILE` writes the
-same as a page with curves over games, the internal rewards and the tree of copies.
+same as a page with curves over games, the internal rewards and the tree of copies. `--ship=FOLDER` keeps a population for others: what is
+shown here, and the policy of every member, which `launch.match` and `agents.load` take as FOLDER/member0.
 """
 
 import launch.origin  # noqa: F401
 
+import json
 import pathlib
 import re
 import time
@@ -38,6 +40,12 @@ _FOLLOW = flags.DEFINE_float(
     "Seconds after which the screen is renewed, until Ctrl-C; 0: it is shown once.",
     lower_bound=0.0,
 )
+
+_SHIP = flags.DEFINE_string(
+    "ship", "", "Keep the population there: league.json, and a policy of every member."
+)
+SHIPPED = "league.json"
+_POINTS = 200  # lines of metrics.jsonl that a shipped league has
 
 # Scalars that evolve, in the order of the screen: a short name, and whether they are drawn on a logarithmic axis.
 NUMBERS = {
@@ -104,7 +112,11 @@ def main() -> None:
         shown = read(logdir)
         console.print(screen(shown))
         write(shown)
+        if _SHIP.value:
+            ship(shown, pathlib.Path(_SHIP.value))
         return
+    if _SHIP.value:
+        raise ValueError("--ship keeps what there is now: leave --follow out")
     with Live(screen(read(logdir)), console=console, auto_refresh=False) as live:
         while True:
             shown = read(logdir)
@@ -114,12 +126,15 @@ def main() -> None:
 
 
 def read(logdir: pathlib.Path) -> Shown:
-    """Reads a run's folder.
+    """Reads a run's folder, or that of a shipped league.
 
     Raises:
         FileNotFoundError: If there is no run.
         ValueError: If the run has no population.
     """
+    if (logdir / SHIPPED).exists():
+        kept = json.loads((logdir / SHIPPED).read_text())
+        return Shown(logdir, kept["saved"], kept["records"], kept["league"])
     saved = registry.read_config(logdir)
     if saved["config"].get("population", 1) < 2:
         raise ValueError(
@@ -172,6 +187,47 @@ def write(shown: Shown) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(document(shown))
         print(f"written: {path}")
+
+
+def ship(shown: Shown, folder: pathlib.Path) -> None:
+    """Writes league.json, what `read` reads, and the policies of the members with weights in bfloat16.
+
+    Raises:
+        ValueError: If the run has no checkpoint yet, or is a shipped league itself.
+    """
+    if not shown.league or (shown.logdir / SHIPPED).exists():
+        raise ValueError(
+            f"{shown.logdir} has no checkpoint to ship members of: give the folder of a run that has saved once"
+        )
+    run = shown.saved.get("run", {}) | {"logdir": ""}
+    population: Any = registry.load(shown.logdir, learn=True)
+    try:
+        for number, member in enumerate(population.members):
+            about = shown.saved | registry.describe(member, run=run)
+            registry.save_policy(member, folder / f"member{number}", about)
+    finally:
+        population.close()
+    keys = {"env_steps", "games", "exploits", "time", "cpu_time"}
+    own = ("elo", *NUMBERS, "rewards_")
+    lines = [
+        {
+            key: float(f"{value:.4g}") if key not in keys else value
+            for key, value in record.items()
+            if key in keys or key.partition("/")[2].startswith(own)
+        }
+        for record in shown.records
+        if record.get("games") is not None
+    ]
+    some = np.unique(np.linspace(0, len(lines) - 1, _POINTS).round().astype(int))
+    league = {key: shown.league[key] for key in ("lineage", "games")}
+    content = {
+        "saved": shown.saved | {"run": run},
+        "league": league,
+        "records": [lines[i] for i in some],
+    }
+    text = json.dumps(content, default=lambda value: np.asarray(value).tolist())
+    (folder / SHIPPED).write_text(text + "\n")
+    print(f"written: {folder}/{SHIPPED}, and {shown.members} policies")
 
 
 def document(shown: Shown) -> str:

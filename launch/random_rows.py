@@ -9,7 +9,7 @@ def batch_of(agent: Any, rows: int) -> dict[str, Any]:
     """Random rows of the agent's own signature, in the middle of long episodes."""
     rng = np.random.default_rng(0)
     found: dict[str, Any] = {}
-    for key, spec in agent._batch_signature().items():
+    for key, spec in agent.batch_signature().items():
         shape = [n or rows for n in spec.shape]
         kind = spec.dtype.as_numpy_dtype
         if key.startswith("start/"):

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from agents import precision, schedule, video
+from agents import precision, video
 from agents.api import Batch, Mode, Report, Spaces, State
 from agents.compiled import CompiledAgent
 from agents.dreamerv2 import behavior as behavior_lib
@@ -20,7 +20,6 @@ from agents.dreamerv2.behavior import Behavior
 from agents.dreamerv2.config import DreamerV2Config
 from agents.dreamerv2.report import CONTEXT, OpenLoop, open_loop
 from agents.dreamerv2.world_model import Sequence, WorldModel
-from agents.learner import Distribution, Policy
 from agents.off_policy import OffPolicyAgent
 from agents.optimizer import Optimizer
 
@@ -53,6 +52,7 @@ class DreamerV2(CompiledAgent, OffPolicyAgent):
 
     config: DreamerV2Config
     copies = ("slow_critic",)
+    schedules = ("entropy_scale", "actor_grad_mix")
 
     def __init__(
         self,
@@ -65,8 +65,6 @@ class DreamerV2(CompiledAgent, OffPolicyAgent):
         chosen = precision.choose(config.precision)
         config = dataclasses.replace(config, precision=chosen)
         super().__init__(spaces, config, seed, folder)
-        self._entropy_scale = schedule.parse(config.entropy_scale)
-        self._mix = schedule.parse(config.actor_grad_mix)
         keras.utils.set_random_seed(seed)
         dtype = precision.KERAS_POLICIES[chosen]
         self.world = WorldModel(spaces, config, dtype)
@@ -74,16 +72,11 @@ class DreamerV2(CompiledAgent, OffPolicyAgent):
         self.counter = tf.Variable(0, dtype=tf.int64, name="updates")
         self._build()
         self.optimizers = self._make_optimizers()
-        self._update = tf.function(
-            self._update_step,
-            input_signature=[self._batch_signature(), tf.TensorSpec([2])],
-            jit_compile=config.jit_compile,
-            autograph=False,
-        )
+        self.compile_update()
         self.compile_policies()
         self._report = tf.function(
             self._report_step,
-            input_signature=[self._batch_signature()],
+            input_signature=[self.batch_signature()],
             autograph=False,
         )
 
@@ -97,29 +90,6 @@ class DreamerV2(CompiledAgent, OffPolicyAgent):
             "seed": tf.tile([[seed, 0]], [batch, 1]),
         }
 
-    def update(self, batch: Batch) -> Mapping[str, Any]:
-        """Makes one update of world model, actor and critic; rows [T, B, ...] -> float32 scalars.
-
-        The schedules have their values of this environment step. Where `loss` is not finite, actor, critic and
-        counter are unchanged, and so is the world model if it was its loss or gradient.
-        """
-        return self.update_step(batch, self.scheduled())
-
-    def scheduled(self) -> Mapping[str, float]:
-        """Returns the scale of the actor's entropy and the mix of its gradients at `env_steps`."""
-        return {
-            "entropy_scale": self._entropy_scale(self.env_steps),
-            "actor_grad_mix": self._mix(self.env_steps),
-        }
-
-    def update_step(
-        self, batch: Batch, scheduled: Mapping[str, Any]
-    ) -> Mapping[str, Any]:
-        """`update` with the values of the schedules given."""
-        scales = [scheduled["entropy_scale"], scheduled["actor_grad_mix"]]
-        signature = self._batch_signature()
-        return self._update({key: batch[key] for key in signature}, tf.stack(scales))
-
     def open_loop(self, batch: Batch) -> OpenLoop:
         """Predicts sequences open loop, [T, B, ...] with the config's T: see `agents.dreamerv2.report`.
 
@@ -130,7 +100,7 @@ class DreamerV2(CompiledAgent, OffPolicyAgent):
             raise ValueError(
                 "this policy was saved without its decoder, so it acts but cannot dream; load a run's folder"
             )
-        signature = self._batch_signature()
+        signature = self.batch_signature()
         result = self._report({key: batch[key] for key in signature})
         return OpenLoop(*tf.nest.map_structure(lambda part: part.numpy(), result))
 
@@ -207,11 +177,13 @@ class DreamerV2(CompiledAgent, OffPolicyAgent):
             net(features)
 
     def _update_step(
-        self, batch: dict[str, tf.Tensor], scales: tf.Tensor
+        self, batch: dict[str, tf.Tensor], scheduled: dict[str, tf.Tensor]
     ) -> dict[str, tf.Tensor]:
         sequence = self._sequence(batch)
         posterior, metrics = self._update_model(sequence)
-        metrics |= self._update_behavior(posterior, sequence.discount, metrics, scales)
+        metrics |= self._update_behavior(
+            posterior, sequence.discount, metrics, scheduled
+        )
         losses = [metrics[f"{name}_loss"] for name in self.optimizers]
         norms = [metrics[f"{name}_grad_norm"] for name in self.optimizers]
         finite = tf.reduce_all(tf.math.is_finite(losses + norms))
@@ -241,7 +213,7 @@ class DreamerV2(CompiledAgent, OffPolicyAgent):
         posterior: Any,
         not_terminal: tf.Tensor,
         model_metrics: dict[str, tf.Tensor],
-        scales: tf.Tensor,
+        scheduled: dict[str, tf.Tensor],
     ) -> dict[str, tf.Tensor]:
         behavior, horizon = self.behavior, self.config.horizon
         start = tf.nest.map_structure(
@@ -255,7 +227,7 @@ class DreamerV2(CompiledAgent, OffPolicyAgent):
         number = tf.size(not_terminal)
         noise = self.world.noise((horizon, number), self._seed(_PRIOR))
         action_noise = behavior.action_noise((horizon, number), self._seed(_ACTION))
-        entropy_scale, mix = tf.unstack(scales)
+        entropy_scale, mix = scheduled["entropy_scale"], scheduled["actor_grad_mix"]
         actor = behavior_lib.trainable(behavior.actor)
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch([variable.value for variable in actor])
@@ -296,30 +268,14 @@ class DreamerV2(CompiledAgent, OffPolicyAgent):
             for name, parts in gradients.items()
         }
 
-    def policy(self, mode: Mode) -> Policy:
-        """Returns the filter and the actor: (observation, reward, is_first, state) -> (action, state)."""
-
-        def policy(*step: Any) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-            _, action, state = self._choose(mode, *step)
-            return action, state
-
-        return policy
-
-    def distribution(self) -> Distribution:
-        """Returns `policy('sample')` with the distribution that it draws from; classes are numbers."""
+    def _distribution(self, parameters: tf.Tensor) -> Any:
         from tensorflow_probability import distributions as tfd
 
-        def distribution(*step: Any) -> tuple[Any, tf.Tensor, dict[str, tf.Tensor]]:
-            parameters, action, state = self._choose("sample", *step)
-            if self.behavior_discrete:
-                found = tfd.Categorical(logits=parameters)
-            else:
-                found = self.behavior.actor.head.distribution(parameters)
-            return found, action, state
+        if self.behavior_discrete:
+            return tfd.Categorical(logits=parameters)
+        return self.behavior.actor.head.distribution(parameters)
 
-        return distribution
-
-    def _choose(
+    def _step(
         self,
         mode: Mode,
         observation: dict[str, tf.Tensor],
@@ -432,7 +388,7 @@ class DreamerV2(CompiledAgent, OffPolicyAgent):
             "is_first": ((), "bool"),
         }
 
-    def _batch_signature(self) -> dict[str, tf.TensorSpec]:
+    def batch_signature(self) -> dict[str, tf.TensorSpec]:
         length = self.config.batch_length
         return {
             key: tf.TensorSpec((length, None, *shape), dtype)

@@ -120,8 +120,7 @@ class FTW(IMPALA):
 
     def scheduled(self) -> Mapping[str, float]:
         """Returns the weight of the entropy and the learning rate as they are now."""
-        names = ("entropy_scale", "learning_rate")
-        return {name: float(self.hyper[name].numpy()) for name in names}
+        return {name: float(self.hyper[name].numpy()) for name in self.schedules}
 
     def _reward(self, taken: Transitions, batch: dict[str, tf.Tensor]) -> tf.Tensor:
         if self.config.rewards == "env":
@@ -176,8 +175,8 @@ class FTW(IMPALA):
             taken.mask,
         )
 
-    def _batch_signature(self) -> dict[str, tf.TensorSpec]:
-        found = super()._batch_signature()
+    def batch_signature(self) -> dict[str, tf.TensorSpec]:
+        found = super().batch_signature()
         if self.config.rewards == "events":
             events = self.spaces.info["events"].shape[0]
             found["info/events"] = tf.TensorSpec((self.window, None, events))

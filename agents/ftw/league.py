@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from agents.api import Tree
+from agents.ratings import SCALE
 
-SCALE = 400.0  # Elo points at which the odds are 10 to 1
 Hyper = dict[str, np.ndarray]  # name -> float64, [] or [n]
 
 

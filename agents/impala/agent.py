@@ -12,11 +12,10 @@ from gymnasium.spaces import Box
 
 import layers
 from agents import actions, precision, schedule, window_specs
-from agents.api import Batch, Mode, Spaces
+from agents.api import Mode, Spaces
 from agents.compiled import CompiledAgent
 from agents.impala.config import IMPALAConfig
 from agents.impala.core import Core, LSTMCore
-from agents.learner import Distribution, Policy
 from agents.named import flatten, unflatten
 from agents.observation_net import ObservationNet, SmallImageEncoder, preprocess
 from agents.on_policy import OnPolicyAgent
@@ -66,6 +65,7 @@ class IMPALA(CompiledAgent, OnPolicyAgent):
 
     config: IMPALAConfig
     row_state = ("seed", "log_prob")
+    schedules = ("entropy_scale", "learning_rate")
 
     def __init__(
         self,
@@ -77,25 +77,13 @@ class IMPALA(CompiledAgent, OnPolicyAgent):
         super().__init__(spaces, config.length, seed)
         chosen = precision.choose(config.precision)
         self.config = dataclasses.replace(config, precision=chosen)
-        self._schedules = {
-            name: schedule.parse(getattr(config, name))
-            for name in ("entropy_scale", "learning_rate")
-        }
         keras.utils.set_random_seed(seed)
         self._make_nets(precision.KERAS_POLICIES[chosen])
         self.start_state = tuple(flatten(self.core.initial_state(1)))
         self.counter = tf.Variable(0, dtype=tf.int64, name="updates")
         self._build()
         self.optimizers = {"model": self._make_optimizer()}
-        self._update = tf.function(
-            self._update_step,
-            input_signature=[
-                self._batch_signature(),
-                {name: tf.TensorSpec([]) for name in self.scheduled()},
-            ],
-            jit_compile=config.jit_compile,
-            autograph=False,
-        )
+        self.compile_update()
         self.compile_policies()
 
     def _make_nets(self, dtype: str) -> None:
@@ -142,48 +130,12 @@ class IMPALA(CompiledAgent, OnPolicyAgent):
             "seed": tf.tile([[seed, 0]], [batch, 1]),
         }
 
-    def update(self, batch: Batch) -> Mapping[str, Any]:
-        """Makes one update; rows [T + 1, B, ...] and the state before them -> float32 scalars.
-
-        Where `loss` is not finite, nothing is changed.
-        """
-        return self.update_step(batch, self.scheduled())
-
-    def scheduled(self) -> Mapping[str, float]:
-        """Returns the weight of the entropy and the learning rate at `env_steps`."""
-        return {name: curve(self.env_steps) for name, curve in self._schedules.items()}
-
-    def update_step(
-        self, batch: Batch, scheduled: Mapping[str, Any]
-    ) -> Mapping[str, Any]:
-        """`update` with the values of the schedules given."""
-        rows = {key: batch[key] for key in self._batch_signature()}
-        values = {
-            name: tf.convert_to_tensor(value, tf.float32)
-            for name, value in scheduled.items()
-        }
-        return self._update(rows, values)
-
     def acting_names(self) -> set[str]:
         """Returns what `act` reads: all but the value."""
         return self.variables_of({"encoder", "core", "policy"})
 
-    def policy(self, mode: Mode) -> Policy:
-        """Returns a step: (observation, reward, is_first, state) -> (action, state)."""
-
-        def policy(*step: Any) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-            return self._step(mode, *step)[1:]
-
-        return policy
-
-    def distribution(self) -> Distribution:
-        """Returns `policy('sample')` with the distribution that it draws from."""
-
-        def distribution(*step: Any) -> tuple[Any, tf.Tensor, dict[str, tf.Tensor]]:
-            parameters, action, state = self._step("sample", *step)
-            return self.choice.distribution(parameters), action, state
-
-        return distribution
+    def _distribution(self, parameters: tf.Tensor) -> Any:
+        return self.choice.distribution(parameters)
 
     def _step(
         self,
@@ -347,7 +299,7 @@ class IMPALA(CompiledAgent, OnPolicyAgent):
             for module in self.modules().values()
             for variable in module.trainable_variables
         ]
-        rate = self._schedules["learning_rate"](0)
+        rate = schedule.parse(config.learning_rate)(0)
         return Optimizer(variables, rate, config.epsilon, config.clip, 0.0, config.rule)
 
     def _build(self) -> None:
@@ -358,9 +310,9 @@ class IMPALA(CompiledAgent, OnPolicyAgent):
         }
         embed = self._embed(nothing)
         self.core.build(int(embed.shape[-1]) + self.choice.size + 1)
-        self._loss(window_specs.zeros(self._batch_signature()), tf.constant(0.0))
+        self._loss(window_specs.zeros(self.batch_signature()), tf.constant(0.0))
 
-    def _batch_signature(self) -> dict[str, tf.TensorSpec]:
+    def batch_signature(self) -> dict[str, tf.TensorSpec]:
         space = self.spaces.action
         kind = "float32" if isinstance(space, Box) else "int32"
         more = {

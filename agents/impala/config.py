@@ -7,7 +7,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from agents.config import no_ablations, option
+from agents.config import no_ablations, option, positive_numbers
 
 REWARDS = ("identity", "unit", "asymmetric")
 
@@ -74,15 +74,7 @@ class IMPALAConfig:
 
     def sections(self) -> tuple[int, ...]:
         """Returns `channels` as numbers; ValueError where they are none."""
-        try:
-            found = tuple(int(part) for part in self.channels.split(","))
-        except ValueError:
-            found = ()
-        if not found or min(found) < 1:
-            raise ValueError(
-                f"channels={self.channels!r} came; expected positive numbers by comma, such as 16,32,32"
-            )
-        return found
+        return positive_numbers("channels", self.channels)
 
     def __post_init__(self) -> None:
         self.sections()

@@ -11,10 +11,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from agents import precision, schedule, window_specs
-from agents.api import Batch, Mode, Report, Spaces, State, Step
+from agents import precision, window_specs
+from agents.api import Mode, Report, Spaces, State, Step
 from agents.compiled import CompiledAgent
-from agents.learner import Distribution, Policy
 from agents.merlin import losses, report
 from agents.merlin import rows as rows_lib
 from agents.merlin.baseline import Baseline
@@ -54,6 +53,7 @@ class MERLIN(CompiledAgent, OnPolicyAgent):
     config: MERLINConfig
     can_watch = True
     row_state = ("seed",)
+    schedules = ("entropy_scale",)
 
     def __init__(
         self,
@@ -68,7 +68,6 @@ class MERLIN(CompiledAgent, OnPolicyAgent):
         chosen = precision.choose(config.precision)
         self.config = dataclasses.replace(config, precision=chosen)
         self._classes = int(spaces.action.n)
-        self._entropy_scale = schedule.parse(config.entropy_scale)
         keras.utils.set_random_seed(seed)
         build = Predictor if config.agent == "merlin" else Baseline
         self.core = build(spaces, self.config, precision.KERAS_POLICIES[chosen])
@@ -76,12 +75,7 @@ class MERLIN(CompiledAgent, OnPolicyAgent):
         self.counter = tf.Variable(0, dtype=tf.int64, name="updates")
         self._build()
         self.optimizers = self._make_optimizers()
-        self._update = tf.function(
-            self._update_step,
-            input_signature=[self._batch_signature(), tf.TensorSpec([])],
-            jit_compile=config.jit_compile,
-            autograph=False,
-        )
+        self.compile_update()
         self.compile_policies()
         self._looks = self.compile(self._look)
 
@@ -92,25 +86,6 @@ class MERLIN(CompiledAgent, OnPolicyAgent):
             "seed": tf.tile([[seed, 0]], [batch, 1]),
         }
 
-    def update(self, batch: Batch) -> Mapping[str, Any]:
-        """Makes one update of predictor and policy; rows [T + 1, B, ...] and the state before them -> float32 scalars.
-
-        Where `loss` is not finite, nothing is changed.
-        """
-        return self.update_step(batch, self.scheduled())
-
-    def scheduled(self) -> Mapping[str, float]:
-        """Returns the weight of the policy's entropy at `env_steps`."""
-        return {"entropy_scale": self._entropy_scale(self.env_steps)}
-
-    def update_step(
-        self, batch: Batch, scheduled: Mapping[str, Any]
-    ) -> Mapping[str, Any]:
-        """`update` with the values of the schedules given."""
-        rows = {key: batch[key] for key in self._batch_signature()}
-        scale = tf.convert_to_tensor(scheduled["entropy_scale"], tf.float32)
-        return self._update(rows, scale)
-
     def acting_names(self) -> set[str]:
         """Returns what `act` reads: all but decoders and values."""
         return self.variables_of(set(self.modules()) - self.core.for_learning)
@@ -118,25 +93,6 @@ class MERLIN(CompiledAgent, OnPolicyAgent):
     def report_names(self) -> set[str]:
         """Returns decoders and values."""
         return self.variables_of(self.core.for_learning)
-
-    def policy(self, mode: Mode) -> Policy:
-        """Returns a step of the core: (observation, reward, is_first, state) -> (action, state)."""
-
-        def policy(*step: Any) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-            _, _, action, state = self._step(mode, *step)
-            return action, state
-
-        return policy
-
-    def distribution(self) -> Distribution:
-        """Returns `policy('sample')` with the distribution that it draws from."""
-        from tensorflow_probability import distributions as tfd
-
-        def distribution(*step: Any) -> tuple[Any, tf.Tensor, dict[str, tf.Tensor]]:
-            _, output, action, state = self._step("sample", *step)
-            return tfd.Categorical(logits=output.logits), action, state
-
-        return distribution
 
     def look(
         self, step: Step, state: State, mode: Mode = "greedy"
@@ -153,12 +109,21 @@ class MERLIN(CompiledAgent, OnPolicyAgent):
 
     def _look(self, mode: Mode) -> Callable[..., tuple]:
         def look(*step: Any) -> tuple[tf.Tensor, dict, dict]:
-            after, output, action, state = self._step(mode, *step)
+            after, output, action, state = self._advance(mode, *step)
             return action, state, self.core.look(after, output)
 
         return look
 
-    def _step(
+    def _step(self, mode: Mode, *step: Any) -> tuple[tf.Tensor, tf.Tensor, Any]:
+        _, output, action, state = self._advance(mode, *step)
+        return output.logits, action, state
+
+    def _distribution(self, parameters: tf.Tensor) -> Any:
+        from tensorflow_probability import distributions as tfd
+
+        return tfd.Categorical(logits=parameters)
+
+    def _advance(
         self,
         mode: Mode,
         observation: dict[str, tf.Tensor],
@@ -203,7 +168,7 @@ class MERLIN(CompiledAgent, OnPolicyAgent):
         return tf.random.stateless_normal(shape, seed, alg="philox")
 
     def _update_step(
-        self, batch: dict[str, tf.Tensor], entropy_scale: tf.Tensor
+        self, batch: dict[str, tf.Tensor], scheduled: dict[str, tf.Tensor]
     ) -> dict[str, tf.Tensor]:
         owned = {
             name: optimizer.variables for name, optimizer in self.optimizers.items()
@@ -211,7 +176,7 @@ class MERLIN(CompiledAgent, OnPolicyAgent):
         watched = [variable.value for part in owned.values() for variable in part]
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(watched)
-            loss, metrics = self._loss(batch, entropy_scale)
+            loss, metrics = self._loss(batch, scheduled["entropy_scale"])
         # One call for both: no loss reaches the other's variables.
         gradients = tape.gradient(loss, watched)
         norm = tf.linalg.global_norm(gradients)
@@ -301,9 +266,9 @@ class MERLIN(CompiledAgent, OnPolicyAgent):
 
     def _build(self) -> None:
         """Creates all weights by one pass over zeros."""
-        self._loss(window_specs.zeros(self._batch_signature()), tf.constant(0.0))
+        self._loss(window_specs.zeros(self.batch_signature()), tf.constant(0.0))
 
-    def _batch_signature(self) -> dict[str, tf.TensorSpec]:
+    def batch_signature(self) -> dict[str, tf.TensorSpec]:
         action = {"action": ((), "int32")}
         rows = self.observation_kinds() | action | dict(window_specs.COMMON)
         return window_specs.specs(self.window, rows, self.core.initial_state(1))

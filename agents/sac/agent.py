@@ -10,10 +10,9 @@ import keras
 import tensorflow as tf
 from gymnasium.spaces import Box
 
-from agents import precision, schedule, window_specs
-from agents.api import Batch, Mode, Spaces, State
+from agents import precision, window_specs
+from agents.api import Mode, Spaces, State
 from agents.compiled import CompiledAgent, Kind
-from agents.learner import Distribution, Policy
 from agents.observation_net import ObservationNet, preprocess
 from agents.off_policy import OffPolicyAgent
 from agents.optimizer import Optimizer
@@ -64,6 +63,7 @@ class SAC(CompiledAgent, OffPolicyAgent):
 
     config: SACConfig
     copies = ("target_encoder", "target_critic")
+    schedules = ("temperature", "entropy_share")
 
     def __init__(
         self,
@@ -75,24 +75,12 @@ class SAC(CompiledAgent, OffPolicyAgent):
         chosen = precision.choose(config.precision)
         config = dataclasses.replace(config, precision=chosen)
         super().__init__(spaces, config, seed, folder)
-        self._schedules = {
-            name: schedule.parse(getattr(config, name))
-            for name in ("temperature", "entropy_share")
-        }
         keras.utils.set_random_seed(seed)
         self._make_nets(precision.KERAS_POLICIES[chosen])
         self.counter = tf.Variable(0, dtype=tf.int64, name="updates")
         self._build()
         self.optimizers = self._make_optimizers()
-        self._update = tf.function(
-            self._update_step,
-            input_signature=[
-                self._batch_signature(),
-                {name: tf.TensorSpec([]) for name in self.scheduled()},
-            ],
-            jit_compile=config.jit_compile,
-            autograph=False,
-        )
+        self.compile_update()
         self.compile_policies()
 
     def _make_nets(self, dtype: str) -> None:
@@ -126,48 +114,12 @@ class SAC(CompiledAgent, OffPolicyAgent):
             "seed": tf.tile([[seed, 0]], [batch, 1]),
         }
 
-    def update(self, batch: Batch) -> Mapping[str, Any]:
-        """Makes one update; rows [T + 1, B, ...] -> float32 scalars.
-
-        The schedules have their values of this environment step. Where `loss` is not finite, nothing is changed.
-        """
-        return self.update_step(batch, self.scheduled())
-
-    def scheduled(self) -> Mapping[str, float]:
-        """Returns the relaxation's temperature and the share of the entropy wanted at `env_steps`."""
-        return {name: curve(self.env_steps) for name, curve in self._schedules.items()}
-
-    def update_step(
-        self, batch: Batch, scheduled: Mapping[str, Any]
-    ) -> Mapping[str, Any]:
-        """`update` with the values of the schedules given."""
-        rows = {key: batch[key] for key in self._batch_signature()}
-        values = {
-            name: tf.convert_to_tensor(value, tf.float32)
-            for name, value in scheduled.items()
-        }
-        return self._update(rows, values)
-
     def acting_names(self) -> set[str]:
         """Returns encoder and actor."""
         return self.variables_of({"encoder", "actor"})
 
-    def policy(self, mode: Mode) -> Policy:
-        """Returns a step: (observation, reward, is_first, state) -> (action, state)."""
-
-        def policy(*step: Any) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-            return self._step(mode, *step)[1:]
-
-        return policy
-
-    def distribution(self) -> Distribution:
-        """Returns `policy('sample')` with the distribution that it draws from."""
-
-        def distribution(*step: Any) -> tuple[Any, tf.Tensor, dict[str, tf.Tensor]]:
-            parameters, action, state = self._step("sample", *step)
-            return self.choice.distribution(parameters), action, state
-
-        return distribution
+    def _distribution(self, parameters: tf.Tensor) -> Any:
+        return self.choice.distribution(parameters)
 
     def _step(
         self,
@@ -341,7 +293,7 @@ class SAC(CompiledAgent, OffPolicyAgent):
 
     def _build(self) -> None:
         """Creates all weights by one pass over zeros; the copies begin as what they follow."""
-        rows = window_specs.zeros(self._batch_signature())
+        rows = window_specs.zeros(self.batch_signature())
         _, (_, embed) = self._critic_loss(rows, to_transitions(rows), tf.constant(0.0))
         self._actor_loss(
             embed[:-1], tf.ones(embed.shape[:2])[1:], tf.constant(0.0), tf.constant(1.0)
@@ -360,7 +312,7 @@ class SAC(CompiledAgent, OffPolicyAgent):
         kind = "float32" if isinstance(space, Box) else "int32"
         return tuple(space.shape or ()), kind
 
-    def _batch_signature(self) -> dict[str, tf.TensorSpec]:
+    def batch_signature(self) -> dict[str, tf.TensorSpec]:
         rows = self.observation_kinds() | {
             "action": self._action_kind,
             "reward": ((), "float32"),

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from agents import schedule
-from agents.config import no_ablations, option
+from agents.config import no_ablations, option, positive_numbers
 
 ESTIMATORS = ("exact", "gumbel_softmax", "st_gumbel_softmax", "straight_through")
 
@@ -99,15 +99,7 @@ class SACConfig:
 
     def sections(self) -> tuple[int, ...]:
         """Returns `channels` as numbers; ValueError where they are none."""
-        try:
-            found = tuple(int(part) for part in self.channels.split(","))
-        except ValueError:
-            found = ()
-        if not found or min(found) < 1:
-            raise ValueError(
-                f"channels={self.channels!r} came; expected positive numbers by comma, such as 16,32,32"
-            )
-        return found
+        return positive_numbers("channels", self.channels)
 
     def __post_init__(self) -> None:
         self.sections()

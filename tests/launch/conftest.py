@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from agents import training
+
 Command = Callable[..., str]
 
 
@@ -33,3 +35,18 @@ def launch(tmp_path: Path) -> Callable[[str], Command]:
         return run
 
     return launcher
+
+
+@pytest.fixture(scope="session")
+def ftw_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a short run of FTW on capture the flag; not to be written into."""
+    logdir = tmp_path_factory.mktemp("ftw_run")
+    chosen = training.settings(
+        "ftw",
+        preset="debug",
+        env="ctf:small",
+        env_options="length=20",
+        logdir=str(logdir),
+    )
+    training.train(chosen).close()
+    return logdir

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from agents import registry
+from agents import registry, training
 from agents.checkpoint import Checkpoints
 from agents.ftw.config import FTWConfig
 from agents.ftw.league import League, LeagueConfig
@@ -122,3 +122,34 @@ def test_the_launcher_writes_the_page(logdir, tmp_path, launch):
     target = tmp_path / "pages" / "league.html"
     text = launch("league")(f"--logdir={logdir}", f"--html={target}")
     assert "members on ctf:small" in text and target.stat().st_size > 10_000
+
+
+def test_a_shipped_league_is_shown_as_the_run_was_and_its_members_play(
+    tmp_path, launch
+):
+    run, kept = tmp_path / "run", tmp_path / "kept"
+    chosen = training.settings(
+        "ftw",
+        preset="debug",
+        env="ctf:small",
+        env_options="length=20",
+        population=2,
+        env_steps=160,
+        logdir=str(run),
+    )
+    agent = training.train(chosen)
+    agent.close()
+    said = launch("league")(f"--logdir={run}", f"--ship={kept}")
+    assert "and 2 policies" in said
+    before, after = league.read(run), league.read(kept)
+    assert printed(after) == printed(before)
+    assert after.league["lineage"] == before.league["lineage"]
+    member = registry.load(kept / "member1")
+    wanted = agent.members[1].acting_state()["variables"]
+    for name, value in member.acting_state()["variables"].items():
+        np.testing.assert_allclose(value, wanted[name], rtol=1e-2, atol=1e-6)
+    assert str(run) not in (kept / "league.json").read_text()
+    said = launch("match")(f"--logdir={kept}/member0", "--games=2", "--together=2")
+    assert "random" in said
+    refused = launch("league")(f"--logdir={kept}", "--ship=again", ok=False)
+    assert "no checkpoint to ship" in refused

@@ -4,22 +4,7 @@ import json
 
 import pytest
 
-from agents import training
 from envs import ctf_facts
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    logdir = tmp_path_factory.mktemp("run")
-    chosen = training.settings(
-        "ftw",
-        preset="debug",
-        env="ctf:small",
-        env_options="length=20",
-        logdir=str(logdir),
-    )
-    training.train(chosen).close()
-    return logdir
 
 
 @pytest.fixture
@@ -27,14 +12,14 @@ def command(launch):
     return launch("match")
 
 
-def test_a_run_plays_scripted_teams_and_itself(command, run, tmp_path):
+def test_a_run_plays_scripted_teams_and_itself(command, ftw_run, tmp_path):
     said = command(
-        f"--logdir={run}",
-        f"--against=random,{run}",
+        f"--logdir={ftw_run}",
+        f"--against=random,{ftw_run}",
         *("--games=4", "--together=2", "--json=out.json", "--video=videos"),
     )
     made = json.loads((tmp_path / "out.json").read_text())
-    assert set(made["matches"]) == {"random", str(run)}
+    assert set(made["matches"]) == {"random", str(ftw_run)}
     for each in made["matches"].values():
         assert each["won"] + each["drawn"] + each["lost"] == each["games"] == 4
         low, high = each["interval"]
@@ -51,14 +36,14 @@ def test_a_run_plays_scripted_teams_and_itself(command, run, tmp_path):
         (["--env=zoo:Catch-v0"], "unknown option 'length'"),
     ],
 )
-def test_bad_input_is_told_in_one_sentence(command, run, arguments, said):
-    given = [f"--logdir={run}"] if arguments else []
+def test_bad_input_is_told_in_one_sentence(command, ftw_run, arguments, said):
+    given = [f"--logdir={ftw_run}"] if arguments else []
     text = command(*given, *arguments, ok=False)
     assert said in text and "Traceback" not in text
 
 
-def test_what_is_known_is_told_for_every_save_and_a_new_net(launch, run, tmp_path):
-    said = launch("knowledge")(f"--logdir={run}", "--games=4", "--output=out")
+def test_what_is_known_is_told_for_every_save_and_a_new_net(launch, ftw_run, tmp_path):
+    said = launch("knowledge")(f"--logdir={ftw_run}", "--games=4", "--output=out")
     made = json.loads((tmp_path / "out" / "knowledge.json").read_text())
     assert list(made["knowledge"]) == ["0", "40", "80"]
     for known in made["knowledge"].values():

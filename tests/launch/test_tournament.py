@@ -6,23 +6,9 @@ import json
 
 import pytest
 
-from agents import ratings, registry, score, training
+from agents import ratings, registry, score
 from agents.matches import Tally
 from launch import tournament_table
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    logdir = tmp_path_factory.mktemp("run")
-    chosen = training.settings(
-        "ftw",
-        preset="debug",
-        env="ctf:small",
-        env_options="length=20",
-        logdir=str(logdir),
-    )
-    training.train(chosen).close()
-    return logdir
 
 
 @pytest.fixture
@@ -30,13 +16,13 @@ def command(launch):
     return launch("tournament")
 
 
-def test_a_tournament_grows_and_plays_no_pair_twice(command, run, tmp_path):
-    some = (f"--players=ftw={run},random", "--output=out", "--games=4")
+def test_a_tournament_grows_and_plays_no_pair_twice(command, ftw_run, tmp_path):
+    some = (f"--players=ftw={ftw_run},random", "--output=out", "--games=4")
     said = command(*some, "--together=2", "--video=videos")
     assert "Elo" in said
     assert (tmp_path / "videos" / "ftw-random.mp4").stat().st_size > 1000
     first = json.loads((tmp_path / "out" / "score.json").read_text())
-    more = (f"--players=ftw={run},attacker,random", *some[1:])
+    more = (f"--players=ftw={ftw_run},attacker,random", *some[1:])
     command(*more, "--together=2", "--notes=Six games.", "--ship=ftw")
     assert registry.load(tmp_path / "out" / "policy").env_steps == 80
     made = score.read(tmp_path / "out")
@@ -91,12 +77,18 @@ def test_a_picture_of_many_players_is_drawn(tmp_path):
         (["--players=random,attacker"], "only scripted teams came"),
         (["--players=random,x=random,x=attacker"], "every name once"),
         (["--players=a={run},randon"], "neither a scripted team (random"),
-        (["--players=a={run},random", "--anchor=b=500"], "expected one of a, random"),
+        (
+            ["--players=a={run},random", "--anchor=b=500"],
+            "expected one of a, random",
+        ),
         (["--players=a={run},random", "--ship=random"], "name of a run that plays"),
-        (["--players=a={run},random", "--anchor=random=x"], "expected PLAYER=NUMBER"),
+        (
+            ["--players=a={ftw_run},random", "--anchor=random=x"],
+            "expected PLAYER=NUMBER",
+        ),
     ],
 )
-def test_bad_input_is_told_in_one_sentence(command, run, arguments, said):
-    given = [each.format(run=run) for each in arguments]
+def test_bad_input_is_told_in_one_sentence(command, ftw_run, arguments, said):
+    given = [each.format(run=ftw_run) for each in arguments]
     text = command(*given, "--output=out", ok=False)
     assert said in text and "Traceback" not in text

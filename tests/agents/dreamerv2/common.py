@@ -64,8 +64,8 @@ def sequence(agent, batch):
 def eager_update(agent, batch):
     """One update without tracing, which costs seconds; the metrics as floats."""
     compiled = agent._update
-    agent._update = lambda rows, scales: agent._update_step(
-        {key: tf.constant(value) for key, value in rows.items()}, scales
+    agent._update = lambda rows, scheduled: agent._update_step(
+        {key: tf.constant(value) for key, value in rows.items()}, scheduled
     )
     try:
         return {key: float(value) for key, value in agent.update(batch).items()}

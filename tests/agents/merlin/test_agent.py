@@ -73,14 +73,14 @@ def test_learning_repeats_the_steps_that_were_acted(subject):
     )
     drawn, seen = [], []
     update = agent._update
-    agent._update = lambda rows, scale: seen.append(rows) or update(rows, scale)
+    agent._update = lambda rows, now: seen.append(rows) or update(rows, now)
     compiled = dict(agent._policies)
 
     def watch(observation, reward, is_first, state):
-        _, output, _, _ = agent._step(
+        logits, _, _ = agent._step(
             "sample", *map_tensors(observation, reward, is_first, state)
         )
-        drawn.append(np.asarray(tf.nn.log_softmax(output.logits)))
+        drawn.append(np.asarray(tf.nn.log_softmax(logits)))
         return compiled["sample"](observation, reward, is_first, state)
 
     agent._policies["sample"] = watch

@@ -140,7 +140,7 @@ def test_termination_is_no_bootstrap_and_truncation_is():
     ended = {k: np.array(v) for k, v in rows.items()}
     ended["discount"][1] = 0.0
     for window, bootstraps in ((rows, True), (ended, False)):
-        batch = {k: tf.constant(window[k]) for k in agent._batch_signature()}
+        batch = {k: tf.constant(window[k]) for k in agent.batch_signature()}
         taken = to_transitions(batch)
         _, (metrics, _) = agent._critic_loss(batch, taken, tf.constant(1.0))
         is_reward = np.isclose(
