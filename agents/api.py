@@ -63,6 +63,7 @@ class Agent(abc.ABC):
         collect_mode: The mode in which to act while collecting data ('random' while the replay is filled).
         row_state: The state fields that a stored row holds.
         can_watch: Whether `look` and `show` are there.
+        launchers: What else there is to do with its runs: names of launchers that take --logdir.
         start_state: The state fields that a window holds once, as they were before its first row was acted upon.
     """
 
@@ -78,6 +79,7 @@ class Agent(abc.ABC):
     updates: int = 0
     collect_mode: Mode = "sample"
     can_watch: bool = False
+    launchers: tuple[str, ...] = ()
     row_state: tuple[str, ...] = ()
     start_state: tuple[str, ...] = ()
 

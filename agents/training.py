@@ -189,7 +189,10 @@ class Run:
             print(f"  resume    {process.command()}")
         print(f"  evaluate  {process.python()} -m launch.evaluate --logdir={logdir}")
         print(f"  plot      {process.python()} -m launch.plot --logdirs={logdir}")
-        print(f"  videos    {self.settings.logdir / 'videos'}")
+        for name in self.agent.launchers:
+            print(f"  {name:9} {process.python()} -m launch.{name} --logdir={logdir}")
+        if self.config.video_every:
+            print(f"  videos    {self.settings.logdir / 'videos'}")
         self._say_what_replay_takes(done)
 
     def _say_what_replay_takes(self, done: bool) -> None:

@@ -53,6 +53,7 @@ class FTW(IMPALA):
     """
 
     config: FTWConfig
+    launchers = ("match",)
 
     def __init__(
         self,

@@ -58,6 +58,7 @@ class Population(OnPolicyAgent):
     """
 
     config: FTWConfig
+    launchers = ("league", "match")
 
     def __init__(
         self, spaces: Spaces, config: FTWConfig, seed: int = 0, folder: Any = None

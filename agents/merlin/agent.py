@@ -52,6 +52,7 @@ class MERLIN(CompiledAgent, OnPolicyAgent):
 
     config: MERLINConfig
     can_watch = True
+    launchers = ("watch",)
     row_state = ("seed",)
     schedules = ("entropy_scale",)
 
