@@ -7,7 +7,7 @@ a flag wins over it.
 
 import launch.origin  # noqa: F401
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from absl import flags
@@ -23,22 +23,27 @@ class Task(NamedTuple):
     Attributes:
         env: Its environments, to be completed by the size.
         size: When none is given.
-        per_size: Setting -> how much of it for each unit of the size.
+        by_size: Setting -> what it is for a size.
     """
 
     env: str
     size: int
-    per_size: Mapping[str, int]
+    by_size: Mapping[str, Callable[[int], int]]
 
 
-_GAME = {"slots": 2, "length": 2}  # an episode has at most 2 steps per card
-_LENGTH = {"slots": 1}
+def _twice(size: int) -> int:
+    return 2 * size
+
+
+_GAME = {"slots": _twice, "length": _twice}  # an episode has at most 2 steps per card
+_LENGTH = {"slots": int}
+_GRID = {"slots": lambda size: size + 3}  # the shortest way, and some steps to spare
 TASKS = {
     "memory_game": Task("zoo:MemoryGame{}-v0", 8, _GAME),
     "memory_game_pictures": Task("zoo:MemoryGame{}Pictures-v0", 8, _GAME),
     "memory_length": Task("zoo:MemoryLength{}-v0", 40, _LENGTH),
     "memory_length_distractors": Task("zoo:MemoryLength{}Distractors-v0", 40, _LENGTH),
-    "minigrid_memory": Task("zoo:MiniGridMemory{}-v0", 13, {}),
+    "minigrid_memory": Task("zoo:MiniGridMemory{}-v0", 13, _GRID),
 }
 
 
@@ -47,7 +52,7 @@ def set_task(name: str, size: int | None) -> None:
     task = TASKS[name]
     size = size or task.size
     wanted: dict[str, Any] = {"env": task.env.format(size)}
-    wanted |= {key: each * size for key, each in task.per_size.items()}
+    wanted |= {key: function(size) for key, function in task.by_size.items()}
     for key, value in wanted.items():
         if not flags.FLAGS[key].present:
             flags.FLAGS[key].parse(value)

@@ -17,12 +17,12 @@ def command(launch):
 
 
 def test_a_tournament_grows_and_plays_no_pair_twice(command, ftw_run, tmp_path):
-    some = (f"--players=ftw={run},random", "--output=out", "--games=4")
+    some = (f"--players=ftw={ftw_run},random", "--output=out", "--games=4")
     said = command(*some, "--together=2", "--video=videos")
     assert "Elo" in said
     assert (tmp_path / "videos" / "ftw-random.mp4").stat().st_size > 1000
     first = json.loads((tmp_path / "out" / "score.json").read_text())
-    more = (f"--players=ftw={run},attacker,random", *some[1:])
+    more = (f"--players=ftw={ftw_run},attacker,random", *some[1:])
     command(*more, "--together=2", "--notes=Six games.", "--ship=ftw")
     assert registry.load(tmp_path / "out" / "policy").env_steps == 80
     made = score.read(tmp_path / "out")
