@@ -1,6 +1,7 @@
 """What users call: make, load, save, train, evaluate; and where each agent's parts are."""
 
 import contextlib
+import dataclasses
 import importlib
 import json
 import os
@@ -84,6 +85,23 @@ def resolve(
     of_run = config_lib.names(RunConfig) - config_lib.names(parts.config)
     values = {key: value for key, value in values.items() if key not in of_run}
     return config_lib.resolve(parts.config, values | dict(overrides))
+
+
+def naming(name: str, preset: str, config: Mapping[str, Any]) -> list[str]:
+    """Returns the settings that name a run of an agent because they are not those of its preset, such as 'c51'.
+
+    Raises:
+        ValueError: On an unknown agent or preset.
+    """
+    parts = entry(name)
+    plain = config_lib.overlay(parts.presets, preset)
+    found = []
+    for field in dataclasses.fields(parts.config):
+        usual = plain.get(field.name, field.default)
+        value = config.get(field.name, usual)
+        if field.metadata["names_run"] and value != usual:
+            found.append(value if isinstance(value, str) else f"{field.name}{value}")
+    return found
 
 
 def make(

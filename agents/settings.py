@@ -152,8 +152,7 @@ def settings(
         {key: value for key, value in overrides.items() if key in of_agent},
         ablate,
     )
-    plain = registry.resolve(agent, preset, {}, ablate)
-    variants = (*ablate, *_naming(config, plain))
+    variants = (*ablate, *registry.naming(agent, preset, config_lib.to_json(config)))
     if not run.logdir:
         logdir = default_logdir(agent, preset, variants, run)
         run = dataclasses.replace(run, logdir=logdir)
@@ -171,18 +170,6 @@ def default_logdir(
     env = re.sub(r"[^A-Za-z0-9_.-]+", "-", run.env)
     variant = "-".join([preset.replace(",", "+") or "default", *variants])
     return f"runs/{agent}/{env}/{variant}/seed{run.seed}"
-
-
-def _naming(config: Any, plain: Any) -> list[str]:
-    """Returns the values of a config that differ from a plain one and name the run."""
-    values = (
-        (field, getattr(config, field.name)) for field in dataclasses.fields(config)
-    )
-    return [
-        value if isinstance(value, str) else f"{field.name}{value}"
-        for field, value in values
-        if field.metadata["names_run"] and value != getattr(plain, field.name)
-    ]
 
 
 def make_envs(run: RunConfig, num_envs: int | None = None) -> VectorEnv:

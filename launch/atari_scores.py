@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from absl import logging
 
-from agents import score
+from agents import registry, score
 from agents.checkpoint import DamagedError
 from agents.config import near
 from launch import normalized
@@ -63,9 +63,12 @@ def find(patterns: str) -> list[Result]:
 
 
 def label_of(content: Mapping[str, Any]) -> str:
-    """Returns the agent, its preset and its ablations."""
-    names = content["agent"], content["preset"], *content.get("ablate", [])
-    return " ".join(names)
+    """Returns the agent, its preset, its ablations, and what else names its runs."""
+    agent, preset = content["agent"], content["preset"]
+    more = content.get("ablate", [])
+    with contextlib.suppress(ValueError):  # of another zoo: its names alone
+        more = [*more, *registry.naming(agent, preset, content.get("config", {}))]
+    return " ".join([agent, preset, *more])
 
 
 def runs_by_label(results: Collection[Result]) -> dict[str, dict[str, list[float]]]:

@@ -265,3 +265,16 @@ def test_unknown_names_come_with_the_near_ones(catch: envs.VectorEnv) -> None:
     with pytest.raises(AttributeError, match="no attribute 'mke'"):
         agents.mke  # noqa: B018
     assert {"make", "load", "train", "evaluate"} <= set(dir(agents))
+
+
+@pytest.mark.parametrize(
+    ("agent", "preset", "config", "found"),
+    [
+        ("tf_agents_dqn", "atari_small", {"algorithm": "c51", "hidden": 3}, ["c51"]),
+        ("tf_agents_dqn", "atari_small,c51", {"algorithm": "c51"}, []),
+        ("tf_agents_dqn", "atari_small", {}, []),
+        ("ftw", "ctf", {"population": 4}, ["population4"]),
+    ],
+)
+def test_a_run_is_named_by_what_is_not_its_presets(agent, preset, config, found):
+    assert registry.naming(agent, preset, config) == found
