@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from agents import registry, training
+from agents import matches, registry, training
 from agents.checkpoint import Checkpoints
 from agents.ftw.config import FTWConfig
 from agents.ftw.league import League, LeagueConfig
 from agents.ftw.population import ranges
 from envs.ctf_rules import EVENTS
-from launch import league
+from launch import league, sides
 
 MEMBERS = 3
 
@@ -124,9 +124,7 @@ def test_the_launcher_writes_the_page(logdir, tmp_path, launch):
     assert "members on ctf:small" in text and target.stat().st_size > 10_000
 
 
-def test_a_shipped_league_is_shown_as_the_run_was_and_its_members_play(
-    tmp_path, launch
-):
+def test_a_shipped_league_is_shown_as_the_run_was_and_its_members_play(tmp_path):
     run, kept = tmp_path / "run", tmp_path / "kept"
     chosen = training.settings(
         "ftw",
@@ -139,9 +137,9 @@ def test_a_shipped_league_is_shown_as_the_run_was_and_its_members_play(
     )
     agent = training.train(chosen)
     agent.close()
-    said = launch("league")(f"--logdir={run}", f"--ship={kept}")
-    assert "and 2 policies" in said
-    before, after = league.read(run), league.read(kept)
+    before = league.read(run)
+    league.ship(before, kept)
+    after = league.read(kept)
     assert printed(after) == printed(before)
     assert after.league["lineage"] == before.league["lineage"]
     member = registry.load(kept / "member1")
@@ -149,7 +147,9 @@ def test_a_shipped_league_is_shown_as_the_run_was_and_its_members_play(
     for name, value in member.acting_state()["variables"].items():
         np.testing.assert_allclose(value, wanted[name], rtol=1e-2, atol=1e-6)
     assert str(run) not in (kept / "league.json").read_text()
-    said = launch("match")(f"--logdir={kept}/member0", "--games=2", "--together=2")
-    assert "random" in said
-    refused = launch("league")(f"--logdir={kept}", "--ship=again", ok=False)
-    assert "no checkpoint to ship" in refused
+    side = sides.load(str(kept / "member0")).side
+    games = matches.make_games(chosen.run, 2)
+    other = sides.load("random").side
+    assert matches.play(side, other, games, 2, seed=0).games >= 2
+    with pytest.raises(ValueError, match="no checkpoint to ship"):
+        league.ship(after, tmp_path / "again")
