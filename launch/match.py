@@ -1,7 +1,8 @@
 """Plays matches in team games: `python -m launch.match --logdir=RUN --against=random,attacker,OTHER_RUN`.
 
-One side is the run, the other a scripted team or another run; half of the games are played with sides changed. A draw is no
-win. Prints how often the run won, with 95 % intervals; --json writes it, --video keeps a game of each match.
+One side is the run, the other a scripted team or another run, FOLDER@STEP for an earlier save of it; half of the games are
+played with sides changed. A draw is no win. Prints how often the run won, with 95 % intervals; --json writes it, --video keeps
+a game of each match.
 """
 
 import launch.origin  # noqa: F401

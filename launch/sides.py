@@ -12,20 +12,34 @@ from envs import ctf_teams
 from envs.ctf import CaptureTheFlag
 
 
-def locate(name: str) -> pathlib.Path | None:
-    """Returns the folder that `name` says, None where it is a scripted team.
+class Place(NamedTuple):
+    """Where a player lies.
+
+    Attributes:
+        folder: Of the run or policy.
+        step: Of which save, in environment steps; None: the newest.
+    """
+
+    folder: pathlib.Path
+    step: int | None = None
+
+
+def locate(name: str) -> Place | None:
+    """Returns where the player lies that is called FOLDER, or FOLDER@STEP for an earlier save; None of a scripted team.
 
     Raises:
         ValueError: If it is neither.
     """
     if name in ctf_teams.TEAMS:
         return None
-    path = policy.locate(name)
+    folder, at, step = name.rpartition("@")
+    earlier = bool(at) and step.isdigit()
+    path = policy.locate(folder if earlier else name)
     if not (path / "config.json").is_file():
         raise ValueError(
             f"{name!r} came: neither a scripted team ({', '.join(ctf_teams.TEAMS)}) nor the folder of a run"
         )
-    return path
+    return Place(path, int(step) if earlier else None)
 
 
 class Player(NamedTuple):
@@ -46,11 +60,11 @@ def load(name: str) -> Player:
     Raises:
         ValueError: As `locate`; when a side is made, on an environment with other spaces or where no scripted team plays.
     """
-    path = locate(name)
-    if path is None:
+    place = locate(name)
+    if place is None:
         return Player(_scripted(name))
-    agent = registry.load(path)
-    return Player(_learned(path, agent), agent.env_steps)
+    agent = registry.load(place.folder, step=place.step)
+    return Player(_learned(place.folder, agent), agent.env_steps)
 
 
 def _learned(path: pathlib.Path, agent: Agent) -> Side:

@@ -1,9 +1,9 @@
 """Everybody plays everybody: `python -m launch.tournament --players=ftw=RUN,plain=OTHER_RUN,random,attacker --output=FOLDER`.
 
-Players are folders of runs or policies, named by NAME=, and scripted teams; of a population its best member plays. Half of the games of
-a pair are played with sides changed, and a draw is no win. FOLDER gets score.json (how often each won against each, with 95 %
-intervals, and Elo ratings), table.md, table.csv and ratings.png, and is renewed after every pair; the same command, or one with
-more players, goes on where it stopped.
+Players are folders of runs or policies, named by NAME=, and scripted teams; of a population its best member plays. FOLDER@STEP
+is an earlier save of a run (--keep=20 keeps more than three). Half of the games of a pair are played with sides changed, and a
+draw is no win. FOLDER gets score.json (how often each won against each, with 95 % intervals, and Elo ratings), table.md,
+table.csv and ratings.png, and is renewed after every pair; the same command, or one with more players, goes on where it stopped.
 """
 
 import launch.origin  # noqa: F401
@@ -67,12 +67,13 @@ def main() -> None:
         )
     players = _parse(_PLAYERS.value)
     anchor = _anchor(_ANCHOR.value, players)
-    folders = {name: sides.locate(given) for name, given in players.items()}
-    if _SHIP.value and folders.get(_SHIP.value) is None:
+    places = {name: sides.locate(given) for name, given in players.items()}
+    shipped = places.get(_SHIP.value)
+    if _SHIP.value and (shipped is None or shipped.step is not None):
         raise ValueError(
-            f"--ship={_SHIP.value} came; expected the name of a run that plays"
+            f"--ship={_SHIP.value} came; expected the name of a run that plays with its newest save"
         )
-    learned = {name: path for name, path in folders.items() if path is not None}
+    learned = {name: place.folder for name, place in places.items() if place is not None}  # fmt: skip
     if not learned:
         raise ValueError(
             "only scripted teams came: name at least one run, whose environment is played"
@@ -93,7 +94,7 @@ def main() -> None:
         "mode": _MODE.value,
         "seed": _SEED.value,
         "players": {
-            name: _told(players[name], folders[name], player.env_steps)
+            name: _told(players[name], learned.get(name), player.env_steps)
             for name, player in playing.items()
         },
         "notes": _NOTES.value,
@@ -114,9 +115,9 @@ def main() -> None:
         played.add(first, second, tally)
         write()
     tournament_table.show(write())
-    if _SHIP.value:
+    if shipped is not None:
         shutil.rmtree(output / "policy", ignore_errors=True)
-        registry.save_policy(str(folders[_SHIP.value]), output / "policy")
+        registry.save_policy(shipped.folder, output / "policy")
     print(f"\nwritten: {output}/score.json, table.md, table.csv, ratings.png")
 
 

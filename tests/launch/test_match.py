@@ -12,14 +12,14 @@ def command(launch):
     return launch("match")
 
 
-def test_a_run_plays_scripted_teams_and_itself(command, ftw_run, tmp_path):
+def test_a_run_plays_scripted_teams_and_its_earlier_self(command, ftw_run, tmp_path):
     said = command(
         f"--logdir={ftw_run}",
-        f"--against=random,{ftw_run}",
+        f"--against=random,{ftw_run}@40",
         *("--games=4", "--together=2", "--json=out.json", "--video=videos"),
     )
     made = json.loads((tmp_path / "out.json").read_text())
-    assert set(made["matches"]) == {"random", str(ftw_run)}
+    assert set(made["matches"]) == {"random", f"{ftw_run}@40"}
     for each in made["matches"].values():
         assert each["won"] + each["drawn"] + each["lost"] == each["games"] == 4
         low, high = each["interval"]
@@ -33,12 +33,14 @@ def test_a_run_plays_scripted_teams_and_itself(command, ftw_run, tmp_path):
     [
         ([], "--logdir is needed"),
         (["--against=randon"], "neither a scripted team (random"),
+        (["--against={run}@41"], "41"),
         (["--env=zoo:Catch-v0"], "unknown option 'length'"),
     ],
 )
 def test_bad_input_is_told_in_one_sentence(command, ftw_run, arguments, said):
     given = [f"--logdir={ftw_run}"] if arguments else []
-    text = command(*given, *arguments, ok=False)
+    given += [each.format(run=ftw_run) for each in arguments]
+    text = command(*given, ok=False)
     assert said in text and "Traceback" not in text
 
 

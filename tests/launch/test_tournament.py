@@ -82,6 +82,7 @@ def test_a_picture_of_many_players_is_drawn(tmp_path):
             "expected one of a, random",
         ),
         (["--players=a={run},random", "--ship=random"], "name of a run that plays"),
+        (["--players=a={run}@80,random", "--ship=a"], "with its newest save"),
         (
             ["--players=a={run},random", "--anchor=random=x"],
             "expected PLAYER=NUMBER",
