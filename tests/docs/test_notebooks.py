@@ -7,7 +7,13 @@ import nbformat
 import numpy as np
 import pytest
 
-NAMES = ("discrete_gradients", "merlin_memory", "results", "world_model")
+NAMES = (
+    "discrete_gradients",
+    "merlin_memory",
+    "results",
+    "two_timescales",
+    "world_model",
+)
 BUDGET = "BUDGET = 0.05"  # of the training that a reader does
 
 
@@ -80,6 +86,14 @@ def test_a_memory_can_be_looked_into(build, repository):
     text = printed(notebook)
     assert "over 5 episodes" in text and "80 steps" in text
     assert len(pictures(notebook)) == 2
+
+
+def test_a_league_can_be_looked_into(build, repository):
+    notebook = shortened("two_timescales", build, repository)
+    build.execute(notebook)
+    text = printed(notebook)
+    assert "copied member" in text and "against random" in text
+    assert len(pictures(notebook)) == 4
 
 
 def test_gradients_can_be_estimated_and_digits_completed(
