@@ -72,28 +72,19 @@ def test_results_can_be_drawn_from_the_scores_that_ship(build, repository):
     assert len(pictures(notebook)) == 4
 
 
-def test_a_world_model_can_be_trained_and_looked_into(build, repository):
-    notebook = shortened("world_model", build, repository)
+@pytest.mark.parametrize(
+    ("name", "said", "number"),
+    [
+        ("merlin_memory", ("over 5 episodes", "80 steps"), 2),
+        ("two_timescales", ("copied member", "against random"), 4),
+        ("world_model", ("400 steps", "return in 256 real games"), 8),
+    ],
+)
+def test_what_was_learned_can_be_looked_into(name, said, number, build, repository):
+    notebook = shortened(name, build, repository)
     build.execute(notebook)
-    text = printed(notebook)
-    assert "400 steps" in text and "return in 256 real games" in text
-    assert len(pictures(notebook)) == 8
-
-
-def test_a_memory_can_be_looked_into(build, repository):
-    notebook = shortened("merlin_memory", build, repository)
-    build.execute(notebook)
-    text = printed(notebook)
-    assert "over 5 episodes" in text and "80 steps" in text
-    assert len(pictures(notebook)) == 2
-
-
-def test_a_league_can_be_looked_into(build, repository):
-    notebook = shortened("two_timescales", build, repository)
-    build.execute(notebook)
-    text = printed(notebook)
-    assert "copied member" in text and "against random" in text
-    assert len(pictures(notebook)) == 4
+    assert all(part in printed(notebook) for part in said)
+    assert len(pictures(notebook)) == number
 
 
 def test_gradients_can_be_estimated_and_digits_completed(
