@@ -1,8 +1,9 @@
 """The cases of `--suite=merlin`: what training costs at the presets, and the share of it that the memory cell takes.
 
 `task/…` trains on the preset's own environment. `paper` updates on random 64x64 images, batch 16, windows of 20 steps.
-`memory_share` is the part of an update's CPU time that a memory of one row saves: all that is done with the rows, by both
-readers, by writes, resets and their gradients. The fixed cost of these operations, most of it in small nets, is not in it.
+`memory_share` is the part of an update that goes into aiming, reads, writes, resets and their gradients, for predictor and
+policy: the time of their kernels, and as much of the scheduling as is theirs by their number. `memory_kernels` leaves the
+scheduling out on both sides, `memory_rows` is what a memory of one row instead of all saves.
 """
 
 import time
@@ -13,10 +14,12 @@ import numpy as np
 
 from agents.process import peak_bytes
 from launch.measures import Row, machine_case, measured, times
+from launch.op_times import profiled, share
 from launch.random_rows import batch_of, step_of
 
 BATCH = 16  # of the preset paper, as its num_envs
 ACTIONS = 8
+_MEMORY = r"memory|reader"  # scopes of its operations
 _STEPS = 400  # environment steps of each row, per repeat of ten
 
 
@@ -88,7 +91,13 @@ def _parts(preset: str, agent: Any, rows: int, repeats: int) -> list[Row]:
     import agents
 
     batch = batch_of(agent, rows)
-    update, wall = times(lambda: float(agent.update(batch)["loss"]), repeats)
+
+    def update_once() -> float:
+        return float(agent.update(batch)["loss"])
+
+    update, wall = times(update_once, repeats)
+    ops = profiled(update_once, repeats)
+    spent = repeats * update
     peak = peak_bytes() / 1e9
     small = agents.make("merlin", agent.spaces, preset, seed=0, slots=1)
     less = batch_of(small, rows)
@@ -98,7 +107,9 @@ def _parts(preset: str, agent: Any, rows: int, repeats: int) -> list[Row]:
     return [
         measured(f"{preset}/update_cpu", update, "CPU s"),
         measured(f"{preset}/update_wall", wall, "s"),
-        measured(f"{preset}/memory_share", 1 - without / update, ""),
+        measured(f"{preset}/memory_share", share(ops, spent, _MEMORY), ""),
+        measured(f"{preset}/memory_kernels", share(ops, 0.0, _MEMORY), ""),
+        measured(f"{preset}/memory_rows", 1 - without / update, ""),
         measured(f"{preset}/act_cpu", act * 1e3, "CPU ms"),
         measured(f"{preset}/act_wall", act_wall * 1e3, "ms"),
         measured(f"{preset}/peak_memory", peak, "GB"),

@@ -1,6 +1,8 @@
 """An external memory of rows: read by content, written one row per step; pure functions of tensors."""
 
-from typing import NamedTuple
+import functools
+from collections.abc import Callable
+from typing import NamedTuple, ParamSpec, TypeVar
 
 import tensorflow as tf
 
@@ -9,6 +11,21 @@ from layers.unroll import reset_rows
 
 FORMS = ("a", "b", "c", "none")
 _EPSILON = 1e-4  # of squared norms: shorter keys and rows count less, an empty row not at all, and gradients are bounded
+
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def _scoped(function: Callable[P, T]) -> Callable[P, T]:
+    """Names the function's operations `memory/…`, by which profiles find them."""
+
+    @functools.wraps(function)
+    def within(*args: P.args, **kwargs: P.kwargs) -> T:
+        with tf.name_scope("memory"):
+            return function(*args, **kwargs)
+
+    return within
 
 
 class Memory(NamedTuple):
@@ -36,11 +53,13 @@ def empty(batch: int | tf.Tensor, slots: int, width: int) -> Memory:
     return Memory(rows, vector, vector, vector, tf.zeros([batch], tf.int32))
 
 
+@_scoped
 def reset(memory: Memory, is_first: tf.Tensor) -> Memory:
     """Empties the memories of the batch rows where `is_first` [B] bool is set."""
     return reset_rows(memory, is_first)
 
 
+@_scoped
 def read(
     rows: tf.Tensor, keys: tf.Tensor, sharpness: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor]:
@@ -73,11 +92,13 @@ def read(
     return tf.matmul(weights, rows), weights
 
 
+@_scoped
 def use(memory: Memory, weights: tf.Tensor) -> Memory:
     """Adds the weights [B, K, N] of a step's reads to the usage."""
     return memory._replace(usage=memory.usage + tf.reduce_sum(weights, 1))
 
 
+@_scoped
 def write(memory: Memory, value: tf.Tensor, form: str, decay: float) -> Memory:
     """Writes a value into one row, and part of it into the retroactive half of rows written before.
 

@@ -95,8 +95,9 @@ def test_the_merlin_suite_measures_training_updates_acts_and_the_memorys_share()
         for row in benchmark_merlin.task_case("memory_length")(1)
     }
     assert found["train_cpu"] > 0 and found["peak_memory"] > 0
-    assert found["memory_share"] < 1
-    wanted = {"train", "train_cpu", "memory_share", "peak_memory"}
+    assert 0 < found["memory_share"] < 1 and 0 < found["memory_kernels"] < 1
+    wanted = {"train", "train_cpu", "peak_memory"}
+    wanted |= {f"memory_{part}" for part in ("share", "kernels", "rows")}
     wanted |= {
         f"{part}_{kind}" for part in ("update", "act") for kind in ("cpu", "wall")
     }
