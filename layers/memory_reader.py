@@ -1,12 +1,17 @@
 """Keys and sharpness for reading a memory."""
 
+import math
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from layers import memory as memory_lib
 from layers.leading import Shape
+
+
+SHARPNESS = math.log(2.0)  # softplus(0)
 
 
 @keras.saving.register_keras_serializable("zoo")
@@ -20,6 +25,7 @@ class MemoryReader(keras.layers.Layer):
     Args:
         width: W, the width of the memory's rows.
         heads: K.
+        sharpness: beta of new weights and h = 0. With log 2, as of a bias of zero, new weights read nearly the mean of all rows.
 
     Call arguments:
         inputs: h [B, H] and the memory's rows [B, N, W].
@@ -27,16 +33,36 @@ class MemoryReader(keras.layers.Layer):
     Returns:
         The reads side by side, [B, K * W] float32, and their weights [B, K, N].
 
+    Raises:
+        ValueError: If the sharpness is not positive.
+
     References:
         Wayne et al. 2018 (arXiv 1803.10760).
     """
 
-    def __init__(self, width: int, heads: int = 1, **kwargs: Any):
+    def __init__(
+        self,
+        width: int,
+        heads: int = 1,
+        *,
+        sharpness: float = SHARPNESS,
+        **kwargs: Any,
+    ):
         super().__init__(autocast=False, **kwargs)
-        self.width, self.heads = width, heads
+        if not sharpness > 0:
+            raise ValueError(f"sharpness must be positive, got {sharpness}")
+        self.width, self.heads, self.sharpness = width, heads, sharpness
         self.interface = keras.layers.Dense(
-            heads * (width + 1), dtype="float32", name="interface"
+            heads * (width + 1),
+            bias_initializer=self._bias,
+            dtype="float32",
+            name="interface",
         )
+
+    def _bias(self, shape: tuple[int], dtype: Any = None) -> np.ndarray:
+        bias = np.zeros(shape, np.float32)
+        bias[self.heads * self.width :] = math.log(math.expm1(self.sharpness))
+        return bias
 
     def build(self, shape: Any) -> None:
         controller = shape[0] if isinstance(shape[0], tuple | list) else shape
@@ -72,4 +98,8 @@ class MemoryReader(keras.layers.Layer):
         )
 
     def get_config(self) -> dict[str, Any]:
-        return super().get_config() | {"width": self.width, "heads": self.heads}
+        return super().get_config() | {
+            "width": self.width,
+            "heads": self.heads,
+            "sharpness": self.sharpness,
+        }

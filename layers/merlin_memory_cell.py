@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from layers import memory as memory_lib
 from layers.memory import Memory
-from layers.memory_reader import MemoryReader
+from layers.memory_reader import SHARPNESS, MemoryReader
 
 
 @keras.saving.register_keras_serializable("zoo")
@@ -29,6 +29,7 @@ class MERLINMemoryCell(keras.layers.Layer):
         form: The retroactive write, 'a', 'b', 'c' or 'none': `layers.memory.write`.
         decay: g, the retroactive discount, in [0, 1].
         stop_write: Whether values are written as constants, so that no read trains what made them.
+        sharpness: beta of new weights: `layers.MemoryReader`.
 
     Call arguments:
         inputs: [B, H + Z + 1]: h_t, z_t and is_first (0 or 1), which empties the memory of its batch row before
@@ -39,7 +40,7 @@ class MERLINMemoryCell(keras.layers.Layer):
         m_t [B, K * W] and the next states: a legal cell for `keras.layers.RNN`.
 
     Raises:
-        ValueError: If the form is unknown, or the decay is outside [0, 1].
+        ValueError: If the form is unknown, the decay outside [0, 1], or the sharpness not positive.
 
     References:
         Wayne et al. 2018 (arXiv 1803.10760), methods, equation 2 and algorithm 1.
@@ -55,6 +56,7 @@ class MERLINMemoryCell(keras.layers.Layer):
         form: str = "a",
         decay: float = 0.96,
         stop_write: bool = False,
+        sharpness: float = SHARPNESS,
         **kwargs: Any,
     ):
         super().__init__(autocast=False, **kwargs)
@@ -66,7 +68,9 @@ class MERLINMemoryCell(keras.layers.Layer):
         self.heads, self.form, self.decay = heads, form, decay
         self.stop_write = stop_write
         self.width = size if form == "none" else 2 * size
-        self.reader = MemoryReader(self.width, heads, name="reader", dtype="float32")
+        self.reader = MemoryReader(
+            self.width, heads, sharpness=sharpness, name="reader", dtype="float32"
+        )
         self.state_size = [slots * self.width, slots, slots, slots, 1]
         self.output_size = heads * self.width
 
@@ -136,4 +140,5 @@ class MERLINMemoryCell(keras.layers.Layer):
             "form": self.form,
             "decay": self.decay,
             "stop_write": self.stop_write,
+            "sharpness": self.reader.sharpness,
         }

@@ -86,6 +86,7 @@ class Baseline:
                 controller=config.lstm_layers * config.lstm_units,
                 heads=config.read_heads,
                 form="none",
+                sharpness=config.sharpness,
                 name="memory",
             )
             self.written = keras.layers.Dense(width, name="written")

@@ -40,11 +40,23 @@ class MERLINConfig:
         1350, "Rows of the memory; about the steps of an episode.", low=1
     )
     read_heads: int = option(3, "Reads of the memory per step, K.", low=1)
+    # Open: how sharp reads are before anything is learned.
+    sharpness: float = option(
+        0.69,
+        "Sharpness of reads at first; 0.69 reads nearly the mean of all rows.",
+        low=0.01,
+    )
     policy_units: int = option(
         200, "Units of the policy's and the value's hidden layer.", low=1
     )
     advantage_units: int = option(50, "Units of the advantage's hidden layer.", low=1)
     vector_units: int = option(64, "Units of the two layers that read vectors.", low=1)
+    # Open: what decodes the parts that are no large images.
+    decoder_layers: int = option(
+        2,
+        "Layers of what decodes all but large images; 0: linear in z, so that reads tell apart whatever z holds.",
+        low=0,
+    )
     image_units: int = option(500, "Units that come of an image.", low=1)
     image_depth: int = option(64, "Channels of the image nets.", low=1)
 

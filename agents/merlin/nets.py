@@ -79,7 +79,7 @@ class Decoded(NamedTuple):
 class Decoder(keras.layers.Layer):
     """Reconstructs observation, last action and reward from z_t alone.
 
-    Large images come straight from z; all else from a trunk of two layers of 2 |z| ReLU units.
+    Large images come straight from z; all else from a trunk of `decoder_layers` layers of 2 |z| ReLU units.
 
     Call arguments:
         latent: [..., Z].
@@ -93,8 +93,12 @@ class Decoder(keras.layers.Layer):
     def __init__(self, spaces: Spaces, config: MERLINConfig, dtype: str) -> None:
         super().__init__(dtype="float32", name="decoder")
         self.spaces = spaces
-        units = (2 * config.latent,) * 2
-        self.trunk = layers.MLP(units, "relu", dtype="float32", name="trunk")
+        units = (2 * config.latent,) * config.decoder_layers
+        self.trunk = (
+            layers.MLP(units, "relu", dtype="float32", name="trunk")
+            if units
+            else keras.layers.Identity(dtype="float32")
+        )
         self.images: dict[str, keras.layers.Layer] = {}
         self.others: dict[str, keras.layers.Layer] = {}
         for key, box in spaces.observation.items():

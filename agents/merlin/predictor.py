@@ -92,6 +92,7 @@ class Predictor:
             form=config.retroactive,
             decay=config.retroactive_discount or config.discount,
             stop_write=config.stop_write,
+            sharpness=config.sharpness,
             name="memory",
         )
         hidden = (config.policy_units,)
@@ -102,7 +103,7 @@ class Predictor:
         )
         self.policy_lstm = _lstm(config, "policy_lstm")
         self.policy_reader = layers.MemoryReader(
-            self.memory.width, name="policy_reader"
+            self.memory.width, sharpness=config.sharpness, name="policy_reader"
         )
         self.policy = layers.MLP(hidden, "tanh", output=self.actions, name="policy")
         self.predicting: dict[str, keras.layers.Layer] = {

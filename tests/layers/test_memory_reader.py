@@ -52,6 +52,22 @@ def test_sharpness_is_positive_whatever_the_controller_says():
     assert np.isfinite(sharpness).all() and (np.asarray(sharpness) > 0).all()
 
 
+@pytest.mark.parametrize("beta", [0.1, np.log(2), 10.0])
+def test_new_weights_read_with_the_sharpness_asked_for(beta):
+    reader = layers.MemoryReader(W, K, sharpness=beta)
+    keys, sharpness = reader.aim(tf.zeros([B, H]))
+    np.testing.assert_allclose(sharpness, np.full((B, K), beta), rtol=1e-5)
+    np.testing.assert_array_equal(keys, np.zeros((B, K, W)))
+    again = layers.MemoryReader.from_config(reader.get_config())
+    assert again.sharpness == beta
+
+
+@pytest.mark.parametrize("beta", [0.0, -1.0, float("nan")])
+def test_a_sharpness_that_is_not_positive_is_an_error(beta):
+    with pytest.raises(ValueError, match="sharpness must be positive"):
+        layers.MemoryReader(W, K, sharpness=beta)
+
+
 def test_an_empty_memory_reads_zeros_and_its_gradients_are_finite():
     reader, (controller, rows) = small_reader(), inputs()
     sources = [tf.constant(controller), tf.zeros_like(rows)]

@@ -127,6 +127,25 @@ def test_the_posterior_begins_as_the_prior(merlin):
     assert float(np.abs(outputs.prior).max()) > 0
 
 
+@pytest.mark.parametrize(("depth", "linear"), [(0, True), (2, False)])
+def test_without_layers_the_decoder_is_linear_in_the_latent(depth, linear):
+    agent = common.make(decoder_layers=depth)
+    rng = np.random.default_rng(0)
+    one, two = rng.normal(size=(2, 5, 3)).astype("float32")
+    decoded = [
+        agent.core.decoder(tf.constant(z)) for z in (one, two, one + two, 0 * one)
+    ]
+    for pick in (
+        lambda x: x.observation["vector"],
+        lambda x: x.observation["codes"],
+        lambda x: x.observation["bits"],
+        lambda x: x.action,
+        lambda x: x.reward,
+    ):
+        left, right, both, zero = (np.asarray(pick(each)) for each in decoded)
+        assert np.allclose(left + right, both + zero, atol=1e-5) == linear
+
+
 def test_shapes_are_those_of_the_paper():
     agent = common.make(latent=7, read_heads=2, lstm_layers=2, lstm_units=5, slots=9)
     core, batch = agent.core, 4
