@@ -10,7 +10,6 @@ import tensorflow as tf
 from layers import memory as memory_lib
 from layers.leading import Shape
 
-
 SHARPNESS = math.log(2.0)  # softplus(0)
 
 
