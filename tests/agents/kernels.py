@@ -37,3 +37,16 @@ def without_gpu_kernel(graph):
         for node in nodes(graph)
         if not any(fits(kernel, node) for kernel in gpu_kernels(node.op))
     }
+
+
+def assert_fit_for_gpus(agent, role, wanted=()):
+    """Asserts that each op of the update or of a policy ('sample', 'greedy') has a kernel for GPUs, and none is Python.
+
+    `wanted` are ops that must be there: a walk that misses the bodies of loops misses them.
+    """
+    compiled = agent._update if role == "update" else agent._policies[role]
+    graph = compiled.get_concrete_function().graph
+    ops = {node.op for node in nodes(graph)}
+    assert set(wanted) <= ops
+    assert not any("PyFunc" in op for op in ops)
+    assert without_gpu_kernel(graph) == set()

@@ -6,13 +6,14 @@ import tensorflow as tf
 from gymnasium.spaces import Box, Discrete, MultiDiscrete
 
 import envs
-from agents import driver, registry, training
+from agents import driver, registry
 from agents.api import Spaces
 from agents.ftw.config import ABLATIONS, FTWConfig
 from envs.ctf_rules import EVENTS
 from estimators import gaussian_kl
 from tests.agents import windows
-from tests.agents.kernels import nodes, without_gpu_kernel
+from tests.agents.kernels import assert_fit_for_gpus
+from tests.agents.resumption import resumed_and_through
 from tests.agents.weights import differing, snapshot
 
 IMAGE = Box(0, 255, (11, 11, 7), np.uint8)
@@ -175,11 +176,7 @@ def test_an_update_changes_every_net_and_what_it_must_not_stays(made, name):
 @pytest.mark.parametrize("role", ["update", "sample", "greedy"])
 @pytest.mark.parametrize("name", ["whole", "no_hierarchy"])
 def test_every_op_has_a_kernel_for_gpus_and_none_is_python(made, name, role):
-    agent = made[name]
-    compiled = agent._update if role == "update" else agent._policies[role]
-    graph = compiled.get_concrete_function().graph
-    assert not any("PyFunc" in node.op for node in nodes(graph))
-    assert without_gpu_kernel(graph) == set()
+    assert_fit_for_gpus(made[name], role)
 
 
 def test_players_of_the_built_in_game_learn_on_policy():
@@ -207,25 +204,8 @@ def test_acting_needs_only_what_acting_names_say():
 # By default tests/agents/ftw/test_population.py shows it of a population.
 @pytest.mark.slow
 def test_a_resumed_run_is_the_one_that_went_on(tmp_path):
-    def run(name, env_steps):
-        return training.train(
-            training.settings(
-                "ftw",
-                preset="debug",
-                env="ctf:small",
-                env_options="length=9",
-                logdir=str(tmp_path / name),
-                env_steps=env_steps,
-                save_every=92,  # cuts a window
-            )
-        )
-
-    through = run("through", 184)
-    run("resumed", 92)
-    resumed = run("resumed", 184)
-    assert through.updates == resumed.updates > 6
-    for name, value in through.variables().items():
-        np.testing.assert_array_equal(value, resumed.variables()[name], err_msg=name)
+    # A save at 92 steps cuts a window.
+    resumed_and_through("ftw", tmp_path, 184, env="ctf:small", env_options="length=9")
 
 
 @pytest.mark.slow

@@ -6,11 +6,12 @@ import tensorflow as tf
 from gymnasium.spaces import Box, Discrete, MultiDiscrete
 
 import envs
-from agents import driver, registry, training
+from agents import driver, registry
 from agents.api import Spaces, Step
 from agents.impala.config import PRESETS, IMPALAConfig
 from tests.agents import windows
-from tests.agents.kernels import nodes, without_gpu_kernel
+from tests.agents.kernels import assert_fit_for_gpus
+from tests.agents.resumption import resumed_and_through
 from tests.agents.weights import differing, snapshot
 from tests.estimators.test_off_policy import twin as vtrace_twin
 
@@ -263,11 +264,7 @@ def test_acting_needs_only_what_acting_names_say():
 @pytest.mark.parametrize("role", ["update", "sample", "greedy"])
 @EVERY_KIND
 def test_every_op_has_a_kernel_for_gpus_and_none_is_python(made, kind, role):
-    agent = made[kind]
-    compiled = agent._update if role == "update" else agent._policies[role]
-    graph = compiled.get_concrete_function().graph
-    assert not any("PyFunc" in node.op for node in nodes(graph))
-    assert without_gpu_kernel(graph) == set()
+    assert_fit_for_gpus(made[kind], role)
 
 
 def test_batches_of_other_sizes_are_not_traced_again(made):
@@ -293,26 +290,8 @@ def test_a_new_episode_forgets_everything_and_the_other_rows_nothing(made):
 
 
 def test_a_resumed_run_is_the_one_that_went_on(tmp_path):
-    def run(name, env_steps):
-        return training.train(
-            training.settings(
-                "impala",
-                preset="debug",
-                env="zoo:Counting-v0",
-                logdir=str(tmp_path / name),
-                env_steps=env_steps,
-                save_every=46,  # cuts a window
-                eval_every=0,
-                video_every=0,
-            )
-        )
-
-    through = run("through", 92)
-    run("resumed", 46)
-    resumed = run("resumed", 92)
-    assert through.updates == resumed.updates > 6
-    for name, value in through.variables().items():
-        np.testing.assert_array_equal(value, resumed.variables()[name], err_msg=name)
+    # A save at 46 steps cuts a window.
+    resumed_and_through("impala", tmp_path, env="zoo:Counting-v0")
 
 
 @pytest.mark.parametrize("preset", [name for name in PRESETS if name != "paper"])

@@ -12,9 +12,10 @@ from agents.api import Spaces
 from agents.merlin import rows as rows_lib
 from agents.merlin.config import ABLATIONS
 from agents.named import flatten
-from tests.agents.kernels import nodes, without_gpu_kernel
+from tests.agents.kernels import assert_fit_for_gpus
 from tests.agents.merlin import common
 from tests.agents.merlin.common import AGENTS
+from tests.agents.resumption import resumed_and_through
 from tests.agents.weights import differing, snapshot
 
 
@@ -238,14 +239,8 @@ def test_acting_needs_only_what_acting_names_say(subject):
 @pytest.mark.parametrize("role", ["update", "sample", "greedy"])
 @pytest.mark.parametrize("kind", AGENTS)
 def test_every_op_has_a_kernel_for_gpus_and_none_is_python(made, kind, role):
-    agent = made[kind]
-    compiled = agent._update if role == "update" else agent._policies[role]
-    graph = compiled.get_concrete_function().graph
-    ops = {node.op for node in nodes(graph)}
-    if role == "update":
-        assert "TensorListPopBack" in ops
-    assert not any("PyFunc" in op for op in ops)
-    assert without_gpu_kernel(graph) == set()
+    wanted = {"TensorListPopBack"} if role == "update" else ()
+    assert_fit_for_gpus(made[kind], role, wanted)
 
 
 def test_batches_of_other_sizes_are_not_traced_again(subject):
@@ -326,29 +321,8 @@ SLOW = {"rl_mem", "rl_lstm"}  # of what merlin shows as well
     ],
 )
 def test_a_resumed_run_is_the_one_that_went_on(kind, tmp_path):
-    from agents import training
-
-    def run(name, env_steps):
-        return training.train(
-            training.settings(
-                "merlin",
-                preset="debug",
-                agent=kind,
-                env="zoo:Counting-v0",
-                logdir=str(tmp_path / name),
-                env_steps=env_steps,
-                save_every=46,  # cuts a window
-                eval_every=0,
-                video_every=0,
-            )
-        )
-
-    through = run("through", 92)
-    run("resumed", 46)
-    resumed = run("resumed", 92)
-    assert through.updates == resumed.updates > 6
-    for name, value in through.variables().items():
-        np.testing.assert_array_equal(value, resumed.variables()[name], err_msg=name)
+    # A save at 46 steps cuts a window.
+    through = resumed_and_through("merlin", tmp_path, agent=kind, env="zoo:Counting-v0")
     loaded = agents.load(tmp_path / "through", learn=True)
     for name, value in loaded.get_state()["rollout"]["start"].items():
         want = through.get_state()["rollout"]["start"][name]

@@ -6,14 +6,15 @@ import tensorflow as tf
 from gymnasium.spaces import Box, Discrete, MultiDiscrete
 
 import agents
-from agents import registry, suggestion, training
+from agents import registry, suggestion
 from agents.api import Spaces, Step
 from agents.off_policy import OffPolicyAgent
 from agents.rollout import to_transitions
 from agents.sac.config import PRESETS, SACConfig
 from agents.suggestion import Seen
 from tests.agents import windows
-from tests.agents.kernels import nodes, without_gpu_kernel
+from tests.agents.kernels import assert_fit_for_gpus
+from tests.agents.resumption import resumed_and_through
 from tests.agents.weights import differing, snapshot
 
 VECTOR = Box(-np.inf, np.inf, (3,), np.float32)
@@ -265,11 +266,7 @@ def test_acting_needs_only_what_acting_names_say(made):
 @pytest.mark.parametrize("role", ["update", "sample", "greedy"])
 @EVERY_KIND
 def test_every_op_has_a_kernel_for_gpus_and_none_is_python(made, kind, role):
-    agent = made[kind]
-    compiled = agent._update if role == "update" else agent._policies[role]
-    graph = compiled.get_concrete_function().graph
-    assert not any("PyFunc" in node.op for node in nodes(graph))
-    assert without_gpu_kernel(graph) == set()
+    assert_fit_for_gpus(made[kind], role)
 
 
 def test_batches_of_other_sizes_and_schedules_are_not_traced_again(made):
@@ -287,28 +284,14 @@ def test_batches_of_other_sizes_and_schedules_are_not_traced_again(made):
 
 
 def test_a_resumed_run_is_the_one_that_went_on(tmp_path):
-    def run(name, env_steps):
-        return training.train(
-            training.settings(
-                "sac",
-                preset="debug",
-                env="zoo:Counting-v0",
-                estimator="straight_through",
-                logdir=str(tmp_path / name),
-                env_steps=env_steps,
-                num_envs=2,
-                save_every=46,
-                eval_every=0,
-                video_every=0,
-            )
-        )
-
-    through = run("through", 92)
-    run("resumed", 46)
-    resumed = run("resumed", 92)
-    assert through.updates == resumed.updates > 40
-    for name, value in through.variables().items():
-        np.testing.assert_array_equal(value, resumed.variables()[name], err_msg=name)
+    through = resumed_and_through(
+        "sac",
+        tmp_path,
+        env="zoo:Counting-v0",
+        estimator="straight_through",
+        num_envs=2,
+    )
+    assert through.updates > 40
     loaded = agents.load(tmp_path / "through")
     step = Step(
         {
