@@ -144,13 +144,12 @@ PRESETS: dict[str, dict[str, Any]] = {
     "memory_length": _SMALL
     | {"env": "zoo:MemoryLength40-v0", "slots": 40, "env_steps": 1_000_000},
     # A sharp read of rows whose parts lie in directions of their own: with a nonlinear decoder z holds the symbol as a
-    # length, which no cosine tells apart. Windows much shorter than an episode cost less and leave the cards to the memory;
-    # the low discount says which turn it was that paid.
+    # length, which no cosine tells apart. The low discount says which turn it was that paid.
     "memory_game": _SMALL
     | {
         "env": "zoo:MemoryGame8-v0",
         "slots": 16,
-        "length": 4,
+        "length": 16,
         "latent": 32,
         "lstm_units": 128,
         "decoder_layers": 0,
