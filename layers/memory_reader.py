@@ -60,7 +60,8 @@ class MemoryReader(keras.layers.Layer):
 
     def _bias(self, shape: tuple[int], dtype: Any = None) -> np.ndarray:
         bias = np.zeros(shape, np.float32)
-        bias[self.heads * self.width :] = math.log(math.expm1(self.sharpness))
+        inverse = self.sharpness + math.log(-math.expm1(-self.sharpness))
+        bias[self.heads * self.width :] = inverse  # of softplus
         return bias
 
     def build(self, shape: Any) -> None:

@@ -52,7 +52,7 @@ def test_sharpness_is_positive_whatever_the_controller_says():
     assert np.isfinite(sharpness).all() and (np.asarray(sharpness) > 0).all()
 
 
-@pytest.mark.parametrize("beta", [0.1, np.log(2), 10.0])
+@pytest.mark.parametrize("beta", [0.1, np.log(2), 10.0, 1000.0])
 def test_new_weights_read_with_the_sharpness_asked_for(beta):
     reader = layers.MemoryReader(W, K, sharpness=beta)
     keys, sharpness = reader.aim(tf.zeros([B, H]))
