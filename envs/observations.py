@@ -146,6 +146,8 @@ class Leaf:
         self._start = getattr(space, "start", 0)
         bounded = check_bounds or not isinstance(space, spaces.Box)
         self._bounds = _bounds(space) if bounded else None
+        self._inside = f"values inside {space}{self._hint()}"  # its text takes longer than the check
+        self._codes = [np.eye(n, dtype=np.float32) for n in self.classes]
 
     def check(self, value: Any, batch: tuple[int, ...] = ()) -> np.ndarray:
         """Returns value [*batch, ...] as an array after checking it.
@@ -171,7 +173,7 @@ class Leaf:
             self._require(np.isfinite(array), array, "finite numbers")
         if self._bounds is not None:
             inside = (array >= self._bounds[0]) & (array <= self._bounds[1])
-            self._require(inside, array, f"values inside {self.space}{self._hint()}")
+            self._require(inside, array, self._inside)
         return array
 
     def one_hot_box(self) -> spaces.Box | None:
@@ -185,11 +187,9 @@ class Leaf:
         codes = np.asarray(value - self._start)
         if isinstance(self.space, spaces.Discrete):
             codes = codes[..., None]
-        parts = [
-            np.eye(n, dtype=np.float32)[codes[..., i]]
-            for i, n in enumerate(self.classes)
-        ]
-        return np.concatenate(parts, -1)
+        return np.concatenate(
+            [code[codes[..., i]] for i, code in enumerate(self._codes)], -1
+        )
 
     def _accepts(self, dtype: np.dtype) -> bool:
         if self.classes or isinstance(self.space, spaces.MultiBinary):

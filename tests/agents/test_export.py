@@ -14,6 +14,7 @@ import agents
 from agents import export_folder
 from agents.api import Spaces, Step
 from tests.agents.dummies import StatelessDummy
+from tests.marks import some_slow
 
 STEPS = 200
 KINDS = {
@@ -103,7 +104,7 @@ def draw(box, rng):
     return rng.uniform(-1, 1, box.shape).astype(np.float32)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", some_slow(KINDS, ["several"]))
 def test_a_bare_process_acts_bit_for_bit_as_the_agent(kind, tmp_path):
     agent = make(kind)
     agent.export(tmp_path / "policy", {"note": "of a test"}, untrained=True)

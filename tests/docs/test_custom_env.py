@@ -57,6 +57,7 @@ def run(repository: Path, folder: Path, command: str) -> str:
 
 
 # Five commands that each load TensorFlow, on a machine that may be busy.
+@pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_every_command_and_program_of_the_walk_runs(repository, folder, capsys):
     programs = blocks(repository, "python")

@@ -76,8 +76,14 @@ def test_results_can_be_drawn_from_the_scores_that_ship(build, repository):
     ("name", "said", "number"),
     [
         ("merlin_memory", ("over 5 episodes", "80 steps"), 2),
-        ("two_timescales", ("copied member", "against random"), 4),
-        ("world_model", ("400 steps", "return in 256 real games"), 8),
+        pytest.param(
+            *("two_timescales", ("copied member", "against random"), 4),
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            *("world_model", ("400 steps", "return in 256 real games"), 8),
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_what_was_learned_can_be_looked_into(name, said, number, build, repository):

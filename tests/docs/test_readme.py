@@ -6,6 +6,7 @@ import re
 import pytest
 
 from agents import training
+from tests.marks import some_slow
 
 
 def python_blocks(path):
@@ -71,7 +72,9 @@ AGENTS = {
 }
 
 
-@pytest.fixture(scope="module", params=AGENTS)
+@pytest.fixture(
+    scope="module", params=some_slow(AGENTS, ["ftw", "merlin", "dreamerv2"])
+)
 def agent(request):
     return request.param
 

@@ -3,7 +3,10 @@
 import subprocess
 import sys
 
+import pytest
 
+
+@pytest.mark.slow
 def test_the_pipeline_collects_trains_evaluates_and_saves(repository, tmp_path):
     done = subprocess.run(
         [

@@ -77,6 +77,7 @@ def test_cases_of_the_estimator_suite_have_one_thread_each(repository, suite, th
     assert done.stdout == f"{threads} --case=machine --repeats=3\n", done.stderr
 
 
+@pytest.mark.slow
 def test_the_serving_suite_measures_every_batch_size_with_and_without_json():
     found = {row["name"]: row for row in benchmark_serving.preset_case("minatar")(1)}
     assert all(row["value"] > 0 and row["better"] == "lower" for row in found.values())
@@ -107,6 +108,7 @@ def test_the_merlin_suite_measures_training_updates_acts_and_the_memorys_share()
     }
 
 
+@pytest.mark.slow
 def test_the_ftw_suite_measures_games_acting_learning_and_all_together():
     found = {row["name"]: row for row in benchmark_ftw.train_case("ctf")(1)}
     rates = {"env_cpu", "train_cpu", "train", "learn_cpu", "act_rate"}

@@ -8,6 +8,8 @@ import sys
 
 import pytest
 
+from tests.marks import some_slow
+
 BRIDGE = "agents/tf_agents.py"
 WRAPPERS = {"agents/tf_agents_dqn/agent.py", "agents/tf_agents_ppo/agent.py"}
 ROOMS = ("agents", "layers", "estimators", "envs", "launch")
@@ -125,7 +127,9 @@ def test_a_broken_installation_names_what_is_missing(repository):
     assert "TF-Agents 0.19.0 cannot be imported (No module named 'tf_agents')" in text
 
 
-@pytest.mark.parametrize("launcher", ["tf_agents_dqn", "tf_agents_ppo"])
+@pytest.mark.parametrize(
+    "launcher", some_slow(["tf_agents_dqn", "tf_agents_ppo"], ["tf_agents_ppo"])
+)
 def test_the_launchers_say_it_in_one_line(launcher, repository, tmp_path):
     script = (
         "import sys, runpy\n"

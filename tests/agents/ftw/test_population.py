@@ -202,6 +202,7 @@ def test_a_member_with_nan_is_made_anew_from_a_healthy_one(caplog):
     assert all(np.isfinite(value).all() for value in weights.values())
 
 
+@pytest.mark.slow
 def test_where_all_have_nan_it_says_so():
     agent = make()
     batch = batch_of(agent)

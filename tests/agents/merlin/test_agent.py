@@ -17,6 +17,7 @@ from tests.agents.merlin import common
 from tests.agents.merlin.common import AGENTS
 from tests.agents.resumption import resumed_and_through
 from tests.agents.weights import differing, snapshot
+from tests.marks import some_slow
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +25,10 @@ def made():
     return {kind: common.make(kind) for kind in AGENTS}
 
 
-@pytest.fixture(params=AGENTS)
+SLOW = ["rl_mem"]  # of what merlin and rl_lstm show as well
+
+
+@pytest.fixture(params=some_slow(AGENTS, SLOW))
 def subject(request, made):
     return made[request.param]
 
@@ -237,7 +241,7 @@ def test_acting_needs_only_what_acting_names_say(subject):
 
 
 @pytest.mark.parametrize("role", ["update", "sample", "greedy"])
-@pytest.mark.parametrize("kind", AGENTS)
+@pytest.mark.parametrize("kind", some_slow(AGENTS, SLOW))
 def test_every_op_has_a_kernel_for_gpus_and_none_is_python(made, kind, role):
     wanted = {"TensorListPopBack"} if role == "update" else ()
     assert_fit_for_gpus(made[kind], role, wanted)
@@ -253,10 +257,11 @@ def test_batches_of_other_sizes_are_not_traced_again(subject):
     assert [each.experimental_get_tracing_count() for each in compiled] == [1, 1, 1]
 
 
+ROWS = ["no_retroactive"]
+
+
 @pytest.mark.parametrize(
-    "names",
-    [["no_retroactive"], sorted(ABLATIONS.keys() - {"no_retroactive"})],
-    ids=["rows", "others"],
+    "names", some_slow([ROWS, sorted(ABLATIONS.keys() - set(ROWS))], [ROWS])
 )
 def test_ablations_learn_alone_and_together(names):
     agent = registry.make("merlin", common.spaces(), "debug", ablate=names)
@@ -314,16 +319,7 @@ def test_spaces_it_cannot_use_are_refused(spaces, message):
         registry.make("merlin", spaces, "debug")
 
 
-SLOW = {"rl_mem", "rl_lstm"}  # of what merlin shows as well
-
-
-@pytest.mark.parametrize(
-    "kind",
-    [
-        pytest.param(kind, marks=pytest.mark.slow) if kind in SLOW else kind
-        for kind in AGENTS
-    ],
-)
+@pytest.mark.parametrize("kind", some_slow(AGENTS, ["rl_mem", "rl_lstm"]))
 def test_a_resumed_run_is_the_one_that_went_on(kind, tmp_path):
     # A save at 46 steps cuts a window.
     through = resumed_and_through("merlin", tmp_path, agent=kind, env="zoo:Counting-v0")
