@@ -268,8 +268,7 @@ class RayFleet:
     def start(self, who: str, cls: type, *args: Any, gpus: float = 0.0) -> None:
         """See `Fleet`."""
         self.kill(who)
-        names = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS")
-        variables = dict.fromkeys(names, "1")
+        variables = dict(process.ONE_THREAD)
         if gpus:
             variables["TF_FORCE_GPU_ALLOW_GROWTH"] = "true"  # others have their share
         remote = self._ray.remote(_Process).options(

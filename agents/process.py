@@ -10,6 +10,11 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
+# Variables by which a process computes in one thread, to be set before it starts.
+ONE_THREAD = dict.fromkeys(
+    ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"), "1"
+)
+
 
 @contextlib.contextmanager
 def stop_on_signals(stop: Callable[[int, Any], None]) -> Iterator[None]:

@@ -17,6 +17,7 @@ from typing import Any
 from absl import flags
 
 from agents import score
+from agents.process import ONE_THREAD
 from agents.status import duration
 from launch import (
     app,
@@ -43,7 +44,8 @@ SUITES = {
 }
 _ENVIRONMENTS = {
     "ctf": benchmark_ctf.ENVIRONMENT,
-    "estimators": benchmark_estimators.ENVIRONMENT,
+    "estimators": ONE_THREAD,
+    "merlin": ONE_THREAD,
 }
 
 _SUITE = flags.DEFINE_enum("suite", "dreamerv2", sorted(SUITES), "What to measure.")

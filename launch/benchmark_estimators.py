@@ -58,12 +58,6 @@ def model_case(task: str, latent: str, estimator: str) -> Callable[[int], list[R
     return case
 
 
-ENVIRONMENT = {
-    "TF_NUM_INTRAOP_THREADS": "1",
-    "TF_NUM_INTEROP_THREADS": "1",
-    "OMP_NUM_THREADS": "1",
-}
-
 CASES: dict[str, Callable[[int], list[Row]]] = {
     "machine": machine_case,
     **{

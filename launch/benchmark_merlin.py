@@ -3,7 +3,8 @@
 `task/…` trains on the preset's own environment. `paper` updates on random 64x64 images, batch 16, windows of 20 steps.
 `memory_share` is the part of an update that goes into aiming, reads, writes, resets and their gradients, for predictor and
 policy: the time of their kernels, and as much of the scheduling as is theirs by their number. `memory_kernels` leaves the
-scheduling out on both sides, `memory_rows` is what a memory of one row instead of all saves.
+scheduling out on both sides, `memory_rows` is what a memory of one row instead of all saves. All in one thread: with
+two, the small presets take longer, and small products of matrices several times as long.
 """
 
 import time

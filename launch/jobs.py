@@ -27,12 +27,6 @@ from rich.progress import (
 from agents import process as process_lib
 from agents.status import duration
 
-_THREADS = (
-    "TF_NUM_INTRAOP_THREADS",
-    "TF_NUM_INTEROP_THREADS",
-    "OMP_NUM_THREADS",
-)
-
 
 class Job(NamedTuple):
     """A command.
@@ -150,7 +144,7 @@ class _Runner:
                         command,
                         stdout=log,
                         stderr=subprocess.STDOUT,
-                        env=os.environ | dict.fromkeys(_THREADS, "1"),
+                        env=os.environ | process_lib.ONE_THREAD,
                         start_new_session=True,
                     )
                     self._processes[job.name] = process
