@@ -1,4 +1,4 @@
-"""Measures speed and memory: `python -m launch.benchmark --suite=NAME [--json=FILE]`.
+"""Measures speed and memory: `python -m launch.benchmark --suite=NAME [--json=FILE]`; run.json beside FILE says with what.
 
 Each case runs in a process of its own, so that its peak memory is its own. On a machine that others use, quote CPU
 seconds and ratios from one run, not wall time.
@@ -16,8 +16,7 @@ from typing import Any
 
 from absl import flags
 
-from agents import score
-from agents.process import ONE_THREAD
+from agents import process, score
 from agents.status import duration
 from launch import (
     app,
@@ -44,15 +43,17 @@ SUITES = {
 }
 _ENVIRONMENTS = {
     "ctf": benchmark_ctf.ENVIRONMENT,
-    "estimators": ONE_THREAD,
-    "merlin": ONE_THREAD,
+    "estimators": process.ONE_THREAD,
+    "merlin": process.ONE_THREAD,
 }
 
 _SUITE = flags.DEFINE_enum("suite", "dreamerv2", sorted(SUITES), "What to measure.")
 _ONLY = flags.DEFINE_list(
     "only", [], "Only the cases whose name starts with one of these."
 )
-_JSON = flags.DEFINE_string("json", "", "Write the measurements there.")
+_JSON = flags.DEFINE_string(
+    "json", "", "Write the measurements there, and run.json beside them."
+)
 _REPEATS = flags.DEFINE_integer(
     "repeats",
     10,
@@ -80,6 +81,8 @@ def main() -> None:
         raise ValueError(
             f"no case starts with {_ONLY.value}; there are {', '.join(cases)}"
         )
+    if _JSON.value:  # a folder that cannot be made is said before all is measured
+        pathlib.Path(_JSON.value).parent.mkdir(parents=True, exist_ok=True)
     rows, spent = [], 0.0
     for i, name in enumerate(chosen):
         left = f", {duration(spent / i * (len(chosen) - i))} left" if i else ""
@@ -89,7 +92,10 @@ def main() -> None:
         spent += time.monotonic() - start
     _print(rows)
     if _JSON.value:
-        pathlib.Path(_JSON.value).write_text(json.dumps(rows, indent=2) + "\n")
+        path = pathlib.Path(_JSON.value)
+        path.write_text(json.dumps(rows, indent=2) + "\n")
+        made = {"command": process.command()} | score.origin()
+        path.with_name("run.json").write_text(json.dumps(made, indent=2) + "\n")
 
 
 def _measure(name: str) -> list[dict[str, Any]]:

@@ -39,11 +39,13 @@ def test_the_estimator_suite_has_every_model_with_every_estimator():
 
 
 def test_one_model_is_measured_against_its_reference(repository, tmp_path):
-    path = tmp_path / "found.json"
+    path = tmp_path / "new" / "found.json"
     only = "--only=sbn/bernoulli/gumbel_softmax"
     done = call(repository, "--suite=estimators", only, "--repeats=1", f"--json={path}")
     assert done.returncode == 0, done.stderr
     (row,) = json.loads(path.read_text())
+    made = json.loads((path.parent / "run.json").read_text())
+    assert "launch.benchmark --suite=estimators" in made["command"] and made["hardware"]
     assert row.keys() == KEYS
     assert (row["name"], row["reference"]) == ("sbn/bernoulli/gumbel_softmax", 375)
     assert row["value"] > 0 and row["unit"] == "steps/CPU s"
