@@ -67,5 +67,8 @@ def share(ops: Mapping[str, Op], cpu: float, scopes: str) -> float:
     inside = [op for name, op in ops.items() if re.search(scopes, name)]
     runs = sum(op.runs for op in ops.values())
     around = max(0.0, cpu - sum(op.seconds for op in ops.values())) / max(1, runs)
-    spent = sum(op.seconds + around * op.runs for op in inside)
-    return spent / (around * runs + sum(op.seconds for op in ops.values()))
+    some, every = (
+        sum(op.seconds + around * op.runs for op in part)
+        for part in (inside, ops.values())
+    )
+    return some / every
