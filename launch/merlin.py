@@ -37,7 +37,7 @@ def _twice(size: int) -> int:
 
 _GAME = {"slots": _twice, "length": _twice}  # an episode has at most 2 steps per card
 _LENGTH = {"slots": int}
-_GRID = {"slots": lambda size: size + 3}  # the shortest way, and some steps to spare
+_GRID = {"slots": lambda size: 2 * size + 6}  # over twice the shortest way
 TASKS = {
     "memory_game": Task("zoo:MemoryGame{}-v0", 8, _GAME),
     "memory_game_pictures": Task("zoo:MemoryGame{}Pictures-v0", 8, _GAME),
