@@ -62,8 +62,8 @@ def to_rgb(frames: np.ndarray) -> np.ndarray:
 
 def upscale(frames: np.ndarray, min_side: int = 128) -> np.ndarray:
     """Repeats pixels a whole number of times until the shorter side of [T, H, W, C] is at least `min_side`."""
-    factor = max(-(-min_side // min(frames.shape[1:3])), 1)
-    return frames.repeat(factor, 1).repeat(factor, 2)
+    factor = -(-min_side // min(frames.shape[1:3]))
+    return frames if factor <= 1 else frames.repeat(factor, 1).repeat(factor, 2)
 
 
 def grid(
@@ -312,12 +312,11 @@ def _progress_line(
 
 def _with_palette(frames: np.ndarray) -> list[Image.Image]:
     """Frames as palette images that share one palette, exact where 256 colours are enough."""
-    packed = frames.astype(np.uint32) @ np.array([65536, 256, 1], np.uint32)
-    colours = np.unique(packed)
-    if len(colours) <= 256:
-        indices = np.searchsorted(colours, packed).astype(np.uint8)
+    colours = _few_colours(frames)
+    if colours is not None:
         palette = np.stack([colours >> 16, colours >> 8 & 255, colours & 255], -1)
-        images = [Image.fromarray(index) for index in indices]
+        indices = (np.searchsorted(colours, _packed(frame)) for frame in frames)
+        images = [Image.fromarray(index.astype(np.uint8)) for index in indices]
         for image in images:
             image.putpalette(palette.astype(np.uint8).tobytes())
         return images
@@ -329,14 +328,29 @@ def _with_palette(frames: np.ndarray) -> list[Image.Image]:
     ]
 
 
+def _few_colours(frames: np.ndarray) -> np.ndarray | None:
+    """Returns all colours as sorted numbers, or None where they are more than 256; frame by frame, to spare memory."""
+    colours = np.zeros(0, np.uint32)
+    for frame in frames:
+        colours = np.union1d(colours, _packed(frame))
+        if len(colours) > 256:
+            return None
+    return colours
+
+
+def _packed(frame: np.ndarray) -> np.ndarray:
+    """[H, W, 3] uint8 -> a number per colour, [H, W]."""
+    return frame.astype(np.uint32) @ np.array([65536, 256, 1], np.uint32)
+
+
 def _write_mp4(path: Path, frames: np.ndarray, fps: int) -> None:
     import imageio_ffmpeg
 
-    odd = [(0, 0), (0, frames.shape[1] % 2), (0, frames.shape[2] % 2), (0, 0)]
-    frames = np.ascontiguousarray(np.pad(frames, odd, "edge"))  # H.264 wants even sides
+    odd = [(0, frames.shape[1] % 2), (0, frames.shape[2] % 2), (0, 0)]
+    height, width = frames.shape[1] + odd[0][1], frames.shape[2] + odd[1][1]
     writer = imageio_ffmpeg.write_frames(
         str(path),
-        (frames.shape[2], frames.shape[1]),
+        (width, height),  # H.264 wants even sides
         fps=fps,
         quality=7,
         macro_block_size=1,
@@ -344,5 +358,5 @@ def _write_mp4(path: Path, frames: np.ndarray, fps: int) -> None:
     )
     writer.send(None)
     for frame in frames:
-        writer.send(frame)
+        writer.send(np.ascontiguousarray(np.pad(frame, odd, "edge")))
     writer.close()

@@ -1,5 +1,6 @@
 import io
 import os
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -195,3 +196,15 @@ def test_an_environment_without_pictures_gives_no_video():
         observation={"vector": np.zeros((2, 3), np.float32)}
     )
     assert recorder.add(step, lambda: None) is None
+
+
+@pytest.mark.parametrize("shades", [2, 256])
+def test_writing_takes_less_memory_than_the_video_itself(shades, tmp_path):
+    rng = np.random.default_rng(0)
+    frames = rng.integers(0, shades, (60, 101, 120, 3)).astype(np.uint8)
+    tracemalloc.start()
+    video.encode_gif(frames)
+    video.write_video(tmp_path / "odd", frames)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < frames.nbytes
