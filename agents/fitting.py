@@ -204,7 +204,7 @@ class _Run:
         self._write(results)
 
     def _draw(self) -> None:
-        """Writes pictures of some test images, as many times their size as makes them wide."""
+        """Writes pictures of some test images over the last ones, as many times their size as makes them wide."""
         self._phase("drawing")
         rng = np.random.default_rng(self.run.seed)
         some = rng.permutation(len(self._data.test))[:SHOWN]
@@ -259,6 +259,7 @@ class _Run:
     def _validate(self) -> None:
         found = self._evaluate("valid")
         self._logger.add({f"valid_{key}": value for key, value in found.items()})
+        self._draw()
 
     def _evaluate(self, split: str) -> Mapping:
         images = getattr(self._data, split)

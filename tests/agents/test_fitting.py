@@ -123,6 +123,7 @@ def test_a_stopped_run_resumes_and_ends_as_one_that_went_on(logdir, tmp_path, ca
     assert stopped.value.code == 128 + signal.SIGTERM
     assert "Stopped at update 150" in capsys.readouterr().out
     assert not (logdir / "results.json").exists()
+    assert (logdir / "pictures" / "digits.png").is_file()  # of the last evaluation
     resumed = fitting.fit(settings(logdir), DATA, Counter)
     assert sum(resumed.calls) == 150
     assert resumed.total.numpy() == went_on.total.numpy()
