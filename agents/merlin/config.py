@@ -164,9 +164,9 @@ PRESETS: dict[str, dict[str, Any]] = {
     },
     # An image's error is a mean over 49 cells and 3 factors, of which the cue is one: with the paper's weights its bit costs
     # more as KL than it gains, and no latent state has it. Many updates on few rows find it sooner than few on many. A low
-    # discount makes detours dear, which fill the memory; the entropy grows once the way is known, and keeps both turns tried.
-    # Sharp reads find the cue among other rows. A low rate lets the entropy undo a turn that chance settled: at 1e-3 the noise
-    # of the gradient outweighs it. Results: scores/merlin/README.md.
+    # discount makes detours dear. Sharp reads find the cue among other rows. A turn that chance settled is undone by the
+    # entropy alone: its weight grows as soon as the way is known, and the rate is low, or the gradient's noise outweighs it.
+    # Results: scores/merlin/README.md.
     "minigrid_memory": _SMALL
     | {
         "env": "zoo:MiniGridMemory13-v0",
@@ -183,10 +183,10 @@ PRESETS: dict[str, dict[str, Any]] = {
         "predictor_clip": 100.0,
         "discount": 0.85,
         "policy_lr": 3e-4,
-        "entropy_scale": "cosine_quarter(0.0005,0.02,8e5)",
+        "entropy_scale": "cosine_quarter(0.001,0.02,5e5)",
         "eval_every": 100_000,
         "video_every": 500_000,
-        "env_steps": 1_200_000,
+        "env_steps": 1_000_000,
     },
     "rl_mem": {"agent": "rl_mem"},
     "rl_lstm": {"agent": "rl_lstm"},
