@@ -164,9 +164,9 @@ PRESETS: dict[str, dict[str, Any]] = {
     },
     # An image's error is a mean over 49 cells and 3 factors, of which the cue is one: with the paper's weights its bit costs
     # more as KL than it gains, and no latent state has it. Many updates on few rows find it sooner than few on many. A low
-    # discount makes detours dear. Sharp reads find the cue among other rows. A turn that chance settled is undone by the
-    # entropy alone: its weight grows as soon as the way is known, and the rate is low, or the gradient's noise outweighs it.
-    # Results: scores/merlin/README.md.
+    # discount makes detours dear. Sharp reads find the cue among other rows, and a linear decoder makes it large in z. A turn
+    # that chance settled is undone by the entropy alone: its weight grows as soon as the way is known, and the rate is low, or
+    # the gradient's noise outweighs it. Results: scores/merlin/README.md.
     "minigrid_memory": _SMALL
     | {
         "env": "zoo:MiniGridMemory13-v0",
@@ -174,6 +174,8 @@ PRESETS: dict[str, dict[str, Any]] = {
         "slots": 32,
         "sharpness": 10.0,
         "length": 6,
+        "latent": 32,
+        "decoder_layers": 0,
         "image_depth": 16,
         "image_units": 100,
         "image_scale": 1_000.0,
