@@ -130,11 +130,11 @@ class Agent(abc.ABC):
         self, step: Step, state: State, mode: Mode = "greedy"
     ) -> tuple[np.ndarray, State, Mapping[str, np.ndarray]]:
         """Acts, and returns what went on inside as well, name -> [B, ...]; of an agent with `can_watch`."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} has nothing inside to watch")
 
     def show(self, watched: Any) -> Report:
         """Draws an episode with what went on inside, an `agents.watching.Watched`; of an agent with `can_watch`."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} has nothing inside to watch")
 
     @abc.abstractmethod
     def get_state(self) -> Tree:

@@ -120,6 +120,15 @@ def positive_numbers(name: str, text: str) -> tuple[int, ...]:
     return found
 
 
+def check_positive(name: str, curve: schedule.Schedule) -> None:
+    """Raises ValueError if the schedule of the option `name` reaches 0."""
+    least, _ = curve.bounds()
+    if not least > 0:
+        raise ValueError(
+            f"{name}={str(curve)!r} came, which reaches {least:g}; it must stay positive"
+        )
+
+
 def names(*classes: type) -> set[str]:
     """Returns the field names of the dataclasses."""
     return {field.name for cls in classes for field in dataclasses.fields(cls)}
@@ -160,8 +169,19 @@ def _check(field: dataclasses.Field, value: Any) -> Any:
             f"{field.name}={value} came, but a number of at least {low} is expected"
         )
     if field.metadata["schedule"]:
-        schedule.parse(value)
+        _check_schedule(field.name, value, low)
     return value
+
+
+def _check_schedule(name: str, value: str, low: float) -> None:
+    try:
+        least, _ = schedule.parse(value).bounds()
+    except ValueError as error:
+        raise ValueError(f"{name}={value!r} came: {error}") from None
+    if least < low:
+        raise ValueError(
+            f"{name}={value!r} came, which reaches {least:g}, but numbers of at least {low:g} are expected"
+        )
 
 
 def _cast(kind: type, value: Any) -> Any:

@@ -2,7 +2,7 @@
 
 import math
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -21,8 +21,17 @@ EVERY = 4  # steps between two pictures of one environment
 _SPLITS = ("train", "valid", "test")
 
 
+Check = Callable[[tuple[int, ...]], None]
+
+
 def load(
-    env: str, folder: pathlib.Path, count: int, size: int, grayscale: bool, seed: int
+    env: str,
+    folder: pathlib.Path,
+    count: int,
+    size: int,
+    grayscale: bool,
+    seed: int,
+    check: Check = lambda shape: None,
 ) -> Images:
     """Returns pictures of random play; collects them where the folder has none, with a bar.
 
@@ -33,19 +42,20 @@ def load(
         env: 'suite:name', as `envs.make` takes it.
         folder: Keeps the file; made if missing.
         count: Pictures for training.
-        size: Pixels a side.
+        size: Pixels a side; environments of smaller pictures keep theirs.
         grayscale: One channel instead of three.
         seed: Of environments and actions.
+        check: Called with the pictures' shape [H, W, C] before the first is taken; may raise.
 
     Raises:
-        ValueError: If the environment shows no pictures, or its name is unknown.
+        ValueError: If the environment shows no pictures of such a kind, or its name is unknown.
         DamagedError: If the file is not what it should be.
         OSError: If it cannot be written.
     """
     envs.check_name(env)
     path = folder / file_name(env, count, size, grayscale, seed)
     if not path.exists():
-        _collect(env, path, count, size, grayscale, seed)
+        _collect(env, path, count, size, grayscale, seed, check)
     return _read(path, f"random play of {env}, seed {seed}")
 
 
@@ -57,14 +67,20 @@ def file_name(env: str, count: int, size: int, grayscale: bool, seed: int) -> st
 
 
 def _collect(
-    env: str, path: pathlib.Path, count: int, size: int, grayscale: bool, seed: int
+    env: str,
+    path: pathlib.Path,
+    count: int,
+    size: int,
+    grayscale: bool,
+    seed: int,
+    check: Check,
 ) -> None:
     rounds = math.ceil(count / TRAIN_ROWS)
     few = max(1, count // 10)
     pictures = []
     with Status(rounds * ROWS, frames_per_step=0) as status:
         status.phase("collecting pictures", total=rounds * ROWS)
-        for picture in _play(env, size, grayscale, seed, rounds):
+        for picture in _play(env, size, grayscale, seed, rounds, check):
             pictures.append(picture)
             status.update(0, 0, done=len(pictures) * ROWS)
     whole = np.stack(pictures)  # [rounds, ROWS, H, W, C]
@@ -78,12 +94,18 @@ def _collect(
 
 
 def _play(
-    env: str, size: int, grayscale: bool, seed: int, rounds: int
+    env: str, size: int, grayscale: bool, seed: int, rounds: int, check: Check
 ) -> Iterator[np.ndarray]:
     """Yields [ROWS, H, W, C] so many times."""
-    games = envs.make(env, ROWS, seed, size=size, grayscale=grayscale)
+    try:
+        games = envs.make(env, ROWS, seed, size=size, grayscale=grayscale)
+    except TypeError as error:
+        raise ValueError(
+            f"{env} gives no pictures of a chosen size and in gray, as they are collected here: {error}"
+        ) from None
     try:
         key = _picture(env, games.spaces)
+        check(games.spaces.observation[key].shape)
         step = games.reset()
         state: State = {"seed": np.tile(np.array([seed, 0], np.int32), (ROWS, 1))}
         for _ in range(rounds):

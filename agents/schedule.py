@@ -49,11 +49,11 @@ def _anneal(step: int, rate: float, floor: float, every: float) -> float:
 
 
 def _cosine(step: int, initial: float, final: float, steps: float) -> float:
-    return annealing.Cosine(initial, final, int(steps))(step)
+    return annealing.cosine(step, initial, final, steps)
 
 
 def _cosine_quarter(step: int, initial: float, final: float, steps: float) -> float:
-    return annealing.Cosine(initial, final, int(steps), quarter=True)(step)
+    return annealing.cosine(step, initial, final, steps, quarter=True)
 
 
 def _slope(step: int, every: float, rate: float, maximum: float) -> float:
@@ -71,6 +71,7 @@ _FORMULAS: Mapping[str, tuple[Callable[..., float], tuple[str, ...]]] = {
     "cosine_quarter": (_cosine_quarter, ("initial", "final", "steps")),
     "slope": (_slope, ("every", "rate", "maximum")),
 }
+_NEVER = 10**12  # steps that no run makes
 _USAGE = ", ".join(f"{name}({', '.join(_FORMULAS[name][1])})" for name in _FORMULAS)
 
 
@@ -89,6 +90,11 @@ class Schedule:
     def __call__(self, step: int) -> float:
         """Returns the value at a step."""
         return float(_FORMULAS[self.name][0](step, *self.args))
+
+    def bounds(self) -> tuple[float, float]:
+        """Returns the least and the most that it ever is: every schedule goes one way."""
+        ends = self(0), self(_NEVER)
+        return min(ends), max(ends)
 
     def __repr__(self) -> str:
         numbers = ", ".join(map(_number, self.args))

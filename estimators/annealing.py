@@ -62,11 +62,7 @@ class Cosine:
         _check_positive(self, "initial", "final", "updates")
 
     def __call__(self, update: Any) -> Any:
-        ops, update = _prepare(update)
-        angle = np.pi * ops.minimum(update / self.updates, 1.0)
-        if self.quarter:
-            return self.initial + (self.final - self.initial) * (1 - ops.cos(angle / 2))
-        return self.final + (self.initial - self.final) * (1 + ops.cos(angle)) / 2
+        return cosine(update, self.initial, self.final, self.updates, self.quarter)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,6 +89,17 @@ class Slope:
         ops, update = _prepare(update)
         epoch = ops.floor(update / self.updates_per_epoch)
         return ops.minimum(self.maximum, 1.0 + self.rate * epoch)
+
+
+def cosine(
+    update: Any, initial: float, final: float, updates: float, quarter: bool = False
+) -> Any:
+    """Returns what `Cosine` has at an update, for numbers of any sign."""
+    ops, update = _prepare(update)
+    angle = np.pi * ops.minimum(update / updates, 1.0)
+    if quarter:
+        return initial + (final - initial) * (1 - ops.cos(angle / 2))
+    return final + (initial - final) * (1 + ops.cos(angle)) / 2
 
 
 def _prepare(update: Any) -> tuple[ModuleType, Any]:

@@ -55,6 +55,11 @@ def settings(model: str, config: type[CodesConfig], presets: Presets) -> Fit:
     chosen: Any = config_lib.resolve(
         config, {k: values[k] for k in values if k not in of_run}
     )
+    if not 0 < chosen.code_updates < run.updates:
+        raise ValueError(
+            f"code_updates={chosen.code_updates} came with updates={run.updates}, but each stage needs some: the first "
+            "--code_updates of all --updates train the codes, the rest the prior"
+        )
     side = datasets.SIDE if run.data == MNIST else run.size
     chosen.check_size((side, side))
     if not run.logdir:
@@ -65,13 +70,20 @@ def settings(model: str, config: type[CodesConfig], presets: Presets) -> Fit:
     return Fit(model, run, chosen, flags.FLAGS.fresh)
 
 
-def data(run: ImagesFitConfig) -> Images:
-    """Loads the images, and collects them first where they are frames that nobody collected."""
+def data(run: ImagesFitConfig, check: frames.Check) -> Images:
+    """Loads the images, and collects them first where they are frames that nobody collected.
+
+    Args:
+        run: The settings of the run.
+        check: Called with the images' shape, before they are collected.
+    """
     if run.data == MNIST:
         return datasets.binarized_images(run.data_dir)
     folder = pathlib.Path(run.data_dir or run.logdir)
     # The data is the same for every seed of the model.
-    return frames.load(run.data, folder, run.frames, run.size, run.grayscale, seed=0)
+    return frames.load(
+        run.data, folder, run.frames, run.size, run.grayscale, seed=0, check=check
+    )
 
 
 def fit(chosen: Fit, load_model: Callable[[], Any]) -> None:
@@ -79,7 +91,7 @@ def fit(chosen: Fit, load_model: Callable[[], Any]) -> None:
     run: Any = chosen.run
     if not flags.FLAGS.preset:
         print(f"Taking the preset {preset()} for {run.data}; --preset chooses another.")
-    images = data(run)
+    images = data(run, chosen.config.check_size)
     chosen.config.check_size(images.train.shape[1:])
     tensorflow_log.load()
     fitting.fit(chosen, images, functools.partial(load_model(), levels=images.levels))

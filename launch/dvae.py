@@ -44,7 +44,7 @@ def compare() -> None:
     folder = pathlib.Path(values.logdir or pathlib.Path("runs/dvae/compare", *parts[2:4]))  # fmt: skip
     # Settings and data that do not fit are told here, and frames are collected once for all runs.
     run: Any = dataclasses.replace(chosen.run, logdir=str(folder))
-    codes.data(run)
+    codes.data(run, chosen.config.check_size)
     plan = codes_table.Plan(
         folder, run, chosen.config, tuple(int(seed) for seed in _SEEDS.value)
     )

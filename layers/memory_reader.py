@@ -77,10 +77,9 @@ class MemoryReader(keras.layers.Layer):
     def aim(self, controller: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns keys [B, K, W] and sharpness [B, K] > 0."""
         raw = self.interface(tf.cast(controller, tf.float32))
-        keys = tf.reshape(
-            raw[:, : self.heads * self.width], [-1, self.heads, self.width]
-        )
-        return keys, tf.math.softplus(raw[:, self.heads * self.width :])
+        keys, sharpness = tf.split(raw, [self.heads * self.width, self.heads], -1)
+        keys = tf.reshape(keys, [-1, self.heads, self.width])
+        return keys, tf.math.softplus(sharpness)
 
     def compute_output_spec(self, inputs: Any) -> Any:
         controller, rows = inputs

@@ -63,6 +63,7 @@ class TanhNormalHead(Head):
         self.std_dense.build(shape)
 
     def call(self, features: tf.Tensor) -> tf.Tensor:
+        # Differs: the paper's mean is not bounded.
         mean = 5 * tf.tanh(tf.cast(self.mean_dense(features), tf.float32) / 5)
         raw = tf.cast(self.std_dense(features), tf.float32)
         return tf.concat(

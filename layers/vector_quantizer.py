@@ -18,12 +18,22 @@ class Quantized(NamedTuple):
         indices: [...] int32, which entries.
         codebook_loss: Scalar, mean (sg[z] - e)^2.
         commitment_loss: Scalar, mean (z - sg[e])^2.
+        perplexity: Scalar, exp of the entropy of the codes' shares among these vectors: between 1 and K.
     """
 
     vectors: tf.Tensor
     indices: tf.Tensor
     codebook_loss: tf.Tensor
     commitment_loss: tf.Tensor
+    perplexity: tf.Tensor
+
+
+def perplexity(indices: tf.Tensor, codes: int) -> tf.Tensor:
+    """Returns exp(-sum_k p_k log p_k) of the shares p that codes 0 to `codes` - 1 have of indices [...] int32."""
+    flat = tf.reshape(indices, [-1])
+    counts = tf.math.unsorted_segment_sum(tf.ones_like(flat, tf.float32), flat, codes)
+    share = counts / tf.reduce_sum(counts)
+    return tf.exp(-tf.reduce_sum(tf.math.xlogy(share, share)))
 
 
 @keras.saving.register_keras_serializable("zoo")
@@ -114,7 +124,7 @@ class VectorQuantizer(keras.layers.Layer):
         return found.vectors
 
     def nearest(self, inputs: tf.Tensor) -> Quantized:
-        """Returns the nearest codes of [..., D], their indices and both losses; of equally near ones the first."""
+        """Returns the nearest codes of [..., D], and what they cost; of equally near ones the first."""
         z, restore = leading.merge(tf.cast(inputs, tf.float32), 1)
         codebook = tf.convert_to_tensor(self.codebook)
         # |z - e|^2 without |z|^2, which is the same for all codes.
@@ -128,6 +138,7 @@ class VectorQuantizer(keras.layers.Layer):
             tf.reshape(indices, tf.shape(inputs)[:-1]),
             tf.reduce_mean(tf.square(tf.stop_gradient(z) - chosen)),
             tf.reduce_mean(tf.square(z - tf.stop_gradient(chosen))),
+            perplexity(indices, self.codes),
         )
 
     def loss_of(self, found: Quantized) -> tf.Tensor:
@@ -203,8 +214,7 @@ class VectorQuantizer(keras.layers.Layer):
         )
 
     def _draw(self, rows: tf.Tensor) -> tf.Tensor:
-        """A random row per code, a function of the seed and of the calls so far."""
+        """A random row per code, none twice before all are taken; a function of the seed and of the calls so far."""
         pair = tf.stack([self.seed, tf.convert_to_tensor(self.calls)])
-        return tf.random.stateless_uniform(
-            [self.codes], pair, maxval=rows, dtype=tf.int32, alg="philox"
-        )
+        order = tf.argsort(tf.random.stateless_uniform([rows], pair, alg="philox"))
+        return tf.gather(order, tf.range(self.codes) % rows)

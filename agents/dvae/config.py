@@ -8,13 +8,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from agents import schedule
-from agents.config import option
+from agents.config import check_positive, option
 from agents.vqvae.config import (
     ATARI_SIZES,
     DEBUG_SIZES,
     MNIST_SIZES,
     CodesConfig,
-    check_positive,
 )
 
 

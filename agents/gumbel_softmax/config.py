@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from agents import schedule
-from agents.config import option
+from agents.config import check_positive, option
 
 TASKS = ("sbn", "vae")
 LATENTS = ("bernoulli", "categorical")
@@ -89,11 +89,7 @@ class GumbelSoftmaxConfig:
             ("temperature", self.temperature_schedule()),
             ("slope", self.slope_schedule()),
         ):
-            least = min(curve(0), curve(10**9))
-            if not least > 0:
-                raise ValueError(
-                    f"{name}={str(curve)!r} came, which reaches {least:g}; it must stay positive"
-                )
+            check_positive(name, curve)
 
     def latent_variables(self) -> int:
         """Returns the number of latent variables per stochastic layer."""

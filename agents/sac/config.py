@@ -10,7 +10,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from agents import schedule
-from agents.config import no_ablations, option, positive_numbers
+from agents.config import (
+    check_positive,
+    no_ablations,
+    option,
+    positive_numbers,
+)
 
 ESTIMATORS = ("exact", "gumbel_softmax", "st_gumbel_softmax", "straight_through")
 
@@ -103,11 +108,8 @@ class SACConfig:
 
     def __post_init__(self) -> None:
         self.sections()
-        if min(_ends(self.temperature)) <= 0:
-            raise ValueError(
-                f"temperature={self.temperature} came, but it must stay above 0: end its schedule at 0.1, say"
-            )
-        if max(_ends(self.entropy_share)) > 1:
+        check_positive("temperature", schedule.parse(self.temperature))
+        if schedule.parse(self.entropy_share).bounds()[1] > 1:
             raise ValueError(
                 f"entropy_share={self.entropy_share} came, but no policy has more entropy than a uniform one: at most 1"
             )
@@ -125,14 +127,6 @@ class SACConfig:
                 f"train_every={self.train_every} came, but a number above 0 is expected"
             )
 
-
-def _ends(text: str) -> tuple[float, float]:
-    """Between which values a schedule stays: it goes one way."""
-    curve = schedule.parse(text)
-    return curve(0), curve(_NEVER)
-
-
-_NEVER = 10**12  # steps that no run makes
 
 _RUN = {"eval_every": 5_000, "save_every": 10_000, "video_every": 0}
 

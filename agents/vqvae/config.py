@@ -8,7 +8,6 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from agents import schedule
 from agents.config import option
 from agents.fitting import FitConfig
 
@@ -70,20 +69,8 @@ class CodesConfig:
         if shape[0] % unit or shape[1] % unit:
             raise ValueError(
                 f"images of {shape[0]} x {shape[1]} pixels came, but multiples of {unit} are expected for "
-                f"downsample={self.downsample} and levels={self.levels}: change one of these, or --size"
+                f"downsample={self.downsample} and levels={self.levels}: change one of these, or the size of the pictures, which --size scales from 32 pixels on"
             )
-
-
-def check_positive(name: str, curve: schedule.Schedule) -> None:
-    """Raises ValueError if a schedule reaches 0."""
-    try:
-        least = min(curve(0), curve(10**9))
-    except ValueError as error:
-        raise ValueError(f"{name}={str(curve)!r} came: {error}") from None
-    if not least > 0:
-        raise ValueError(
-            f"{name}={str(curve)!r} came, which reaches {least:g}; it must stay positive"
-        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,6 +78,7 @@ class VQVAEConfig(CodesConfig):
     """Everything that shapes a VQ-VAE and its learning; defaults are the paper's."""
 
     commitment: float = option(0.25, "The weight of the commitment loss.")
+    # Differs: the first paper trains its codebook by gradients, which `decay=0` does; averages are its appendix's.
     decay: float = option(
         0.99, "Of the averages that the codebook follows; 0: by gradients."
     )
@@ -181,6 +169,11 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
     },
     "mnist": MNIST_SIZES,
     "atari": ATARI_SIZES,
-    "vqvae2": ATARI_SIZES | {"levels": 2, "updates": 8_000},
+    "vqvae2": ATARI_SIZES
+    | {
+        "levels": 2,
+        "updates": 8_000,
+        "prior_learning_rate": "cosine(1e-3, 1e-5, 3000)",
+    },
     "debug": DEBUG_SIZES,
 }

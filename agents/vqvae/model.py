@@ -16,7 +16,7 @@ from agents.vqvae.config import CodesConfig, VQVAEConfig
 from agents.vqvae.nets import Nets
 from agents.vqvae.prior import Prior
 from estimators.cost import part
-from layers import VectorQuantizer
+from layers import VectorQuantizer, vector_quantizer
 
 CHUNK = 100  # images evaluated at once
 _PIXELS = 10_000_000  # of one call of the compiled loops
@@ -209,12 +209,12 @@ class CodesModel(Model):
         }
 
     def sample(self, count: int, seed: int = 0) -> np.ndarray:
-        """Returns the means of p(x | c) [count, H, W, C] in [0, 1] for codes c that the prior draws."""
+        """Returns the images [count, H, W, C] in [0, 1] that codes stand for which the prior draws."""
         codes = self._draw(tf.constant(count), tf.constant([self.seed, seed], tf.int32))
         return self.decode(codes)
 
     def decode(self, codes: tf.Tensor) -> np.ndarray:
-        """Returns the means of p(x | c) [B, H, W, C] in [0, 1] of codes [B, n]."""
+        """Returns the images [B, H, W, C] in [0, 1] that codes [B, n] stand for: the likelihood's `mean`."""
         return self._decode(codes).numpy()
 
     def split(self, codes: tf.Tensor) -> list[np.ndarray]:
@@ -293,7 +293,7 @@ class CodesModel(Model):
             self.learn(level, outputs, coded.codes)
         count = self.config.codes
         measures = [coded.measure for _, coded in seen]
-        spread = [batch_perplexity(coded.codes, count) for _, coded in seen]
+        spread = [vector_quantizer.perplexity(coded.codes, count) for _, coded in seen]
         means = [tf.add_n(values) / len(seen) for values in (measures, spread)]
         return tf.stack([loss, surprise / math.log(2), *means])
 
@@ -378,14 +378,6 @@ def perplexity(counts: np.ndarray) -> float:
     """Returns exp(-sum_k p_k log p_k) of the shares p of counts [K]."""
     share = counts[counts > 0] / counts.sum()
     return float(np.exp(-(share * np.log(share)).sum()))
-
-
-def batch_perplexity(codes: tf.Tensor, count: int) -> tf.Tensor:
-    """Returns the perplexity of codes [...] int32 below `count`."""
-    flat = tf.reshape(codes, [-1])
-    sums = tf.math.unsorted_segment_sum(tf.ones_like(flat, tf.float32), flat, count)
-    share = sums / tf.reduce_sum(sums)
-    return tf.exp(-tf.reduce_sum(tf.math.xlogy(share, share)))
 
 
 class VQVAE(CodesModel):

@@ -88,6 +88,7 @@ class Nets:
         depth = self._config.channels
         net = [keras.Input((None, None, channels))]
         for i in range(doublings):
+            # Differs: the first of two or more is as wide as all in the first paper, and its 3x3 convolution is not there.
             narrow = i == 0 and doublings > 1
             width = depth // 2 if narrow else depth
             net.append(keras.layers.Conv2D(width, 4, 2, "same", activation="relu"))

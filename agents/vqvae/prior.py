@@ -35,6 +35,7 @@ class Prior:
         depth: int,
         heads: int,
     ):
+        # Differs: VQ-VAE-2 has a prior per level, the bottom one's given the top one's codes; here one reads both.
         self._sizes = [math.prod(grid) for grid in grids]
         self.length, self._codes = sum(self._sizes), codes
         self._net = self._build(width, depth, heads)

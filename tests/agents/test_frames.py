@@ -50,3 +50,14 @@ def test_colours_have_three_channels(tmp_path):
 def test_what_shows_no_pictures_is_refused(tmp_path, env, said):
     with pytest.raises(ValueError, match=said):
         load(tmp_path, env)
+
+
+def test_pictures_that_do_not_fit_are_told_before_any_is_taken(tmp_path):
+    def check(shape):
+        raise ValueError(f"not {shape}")
+
+    with pytest.raises(ValueError, match=r"not \(20, 20, 1\)"):
+        load(tmp_path, check=check)
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(ValueError, match="no pictures of a chosen size and in gray"):
+        load(tmp_path, "ctf:small")

@@ -87,8 +87,12 @@ def test_a_run_says_its_bits_draws_and_logs_what_the_readme_explains(
         ("dvae", ["--temperature=0"], "temperature='0' came, which reaches 0"),
         ("dvae", ["--data_dir=nowhere"], "the data folder nowhere does not exist"),
         ("dvae", ["--data=cifar"], "'suite:name'"),
+        ("vqvae", ["--code_updates=120"], "code_updates=120 came with updates=120, but each stage needs some"),
+        ("vqvae", ["--code_updates=0"], "code_updates=0 came with updates=120, but each stage needs some"),
+        ("dvae", ["--learning_rate=cosine(1, 2)"], "learning_rate='cosine(1, 2)' came: "),
+        ("vqvae", ["--data=ctf:small"], "gives no pictures of a chosen size and in gray"),
     ],
-)
+)  # fmt: skip
 def test_bad_input_is_told_in_one_sentence(launch, tmp_path, model, arguments, said):
     text = launch(model)("--preset=debug", *arguments, ok=False)
     assert said in text and "Traceback" not in text

@@ -1,5 +1,7 @@
 """VectorQuantizer against NumPy twins written from the equations."""
 
+import math
+
 import keras
 import numpy as np
 import pytest
@@ -102,27 +104,60 @@ def test_codes_start_as_averages_of_themselves():
 
 @pytest.mark.parametrize("decay", [0.0, 0.9])
 def test_dead_codes_become_vectors_of_the_batch_and_live_ones_stay(decay):
-    layer = built(decay=decay, restart=0.5)
-    layer.counts.assign([8.0, 0.1, 8.0, 8.0, 0.0, 8.0])
-    far = np.full((2, 4), 100.0)
-    old = layer.codebook.numpy()
-    layer.codebook.assign(
-        np.concatenate([old[:1], far[:1], old[2:4], -far[:1], old[5:]])
-    )
-    before = layer.codebook.numpy()
+    layer, averaging = built(decay=decay, restart=0.5), decay or 0.99
+    z = Z.reshape(-1, 4)
+    far = np.array([1, 1, 1, -1], np.float32) * 100
+    vectors = layer.codebook.numpy()
+    vectors[1], vectors[4] = far, -far  # nobody chooses these
+    layer.codebook.assign(vectors)
+    # N_i = 4 for the others, so that N / K < 4; the one is just above half of that, the other just below.
+    chose = np.bincount(nearest(z, vectors), minlength=6)
+    assert chose[1] == chose[4] == 0
+    rest = 4 * 4 + (1 - averaging) * len(z) / averaging  # N / averaging but for the two
+    edge = 0.5 * rest / 5  # x = 0.5 (rest + 2 x) / 6
+    counts = np.full(6, 4.0)
+    counts[1], counts[4] = 1.01 * edge, 0.99 * edge
+    layer.counts.assign(counts)
+    sums = layer.sums.numpy().astype(np.float64)
     layer(Z, training=True)
-    after = layer.codebook.numpy()
-    rows = {tuple(row) for row in Z.reshape(-1, 4)}
-    assert {tuple(after[1]), tuple(after[4])} <= rows
-    if not decay:
-        np.testing.assert_array_equal(after[[0, 2, 3, 5]], before[[0, 2, 3, 5]])
-    share = layer.counts.numpy()[1]
-    np.testing.assert_allclose(layer.counts.numpy()[4], share)
-    np.testing.assert_allclose(layer.sums.numpy()[1], share * after[1], rtol=1e-6)
-    again = after.copy()
-    layer(Z, training=True)  # an even share keeps them alive for a while
-    if not decay:
-        np.testing.assert_array_equal(layer.codebook, again)
+    counts = averaging * counts + (1 - averaging) * chose
+    sums = averaging * sums
+    np.add.at(sums, nearest(z, vectors), (1 - averaging) * z.astype(np.float64))
+    even = counts.sum() / 6
+    np.testing.assert_array_equal(counts < 0.5 * even, np.arange(6) == 4)
+    live = [0, 1, 2, 3, 5]
+    wanted = sums / counts[:, None] if decay else vectors
+    np.testing.assert_allclose(layer.codebook.numpy()[live], wanted[live], rtol=1e-3)
+    np.testing.assert_allclose(layer.counts.numpy()[live], counts[live], rtol=1e-5)
+    after = layer.codebook.numpy()[4]
+    assert tuple(after) in {tuple(row) for row in z}
+    assert float(layer.counts[4]) == pytest.approx(even, rel=1e-5)
+    np.testing.assert_allclose(layer.sums[4], even * after, rtol=1e-5)
+
+
+def test_codes_that_die_together_become_different_vectors():
+    layer = built(codes=20, restart=0.5)
+    layer.counts.assign([100.0] + [0.0] * 19)
+    layer.codebook.assign(np.concatenate([np.zeros((1, 4)), np.full((19, 4), 1e3)]))
+    layer(Z, training=True)
+    assert len(np.unique(layer.codebook.numpy()[1:], axis=0)) == 19
+    few = built(codes=6, restart=0.5)
+    few.counts.assign([100.0] + [0.0] * 5)
+    few.codebook.assign(np.concatenate([np.zeros((1, 4)), np.full((5, 4), 1e3)]))
+    few(Z[0, :2], training=True)  # fewer vectors than codes
+    assert len(np.unique(few.codebook.numpy()[1:], axis=0)) == 2
+
+
+def test_perplexity_is_exp_of_the_entropy_of_the_shares():
+    layer = built(codes=4, size=1)
+    layer.codebook.assign([[0.0], [1.0], [2.0], [3.0]])
+    for z, wanted in (
+        ([0, 0, 0, 1], math.exp(-0.75 * math.log(0.75) - 0.25 * math.log(0.25))),
+        ([0, 1, 2, 3], 4),
+        ([2, 2], 1),
+    ):
+        found = layer.nearest(tf.constant(z, tf.float32)[:, None])
+        assert float(found.perplexity) == pytest.approx(wanted, rel=1e-6)
 
 
 def test_a_collapsed_codebook_comes_to_use_by_restarts():

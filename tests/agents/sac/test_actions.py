@@ -19,7 +19,7 @@ DRAWS = 20_000
 
 
 class Linear:
-    """Critics that are linear in the action, so that straight-through is exact: both are w . a + the embedding."""
+    """Critics that are linear in the action, the first always the smaller: both are w . a + the embedding."""
 
     def __init__(self, size):
         self.weights = tf.constant(
@@ -112,13 +112,30 @@ def test_exact_is_the_expectation_over_all_joint_actions(kind, critic):
 
 
 @pytest.mark.parametrize("kind", CHOICES)
-def test_straight_through_is_exact_in_the_mean_for_a_linear_critic(kind):
+def test_straight_through_is_exact_for_linear_critics_of_which_one_is_the_smaller(kind):
     choice = actions.make(CHOICES[kind], "straight_through")
     critic = Linear(choice.size)
     found, error = gradient(choice, LOGITS[kind], critic, draws=4)
     _, exact = enumerated(CHOICES[kind], LOGITS[kind], critic)
     np.testing.assert_allclose(found, exact, rtol=1e-3, atol=1e-4)
     np.testing.assert_allclose(error, 0, atol=1e-6)  # no sample matters
+
+
+def test_straight_through_is_biased_where_the_smaller_critic_depends_on_the_action():
+    weights = np.array([[0.0, 1.0, 0.4], [1.0, 0.0, 0.5]])
+    logits = [0.5, -0.3, 0.1]
+
+    def critic(embed, action):
+        return tf.einsum("...a,ca->c...", action, tf.constant(weights, tf.float32))
+
+    choice = actions.make(CHOICES["one"], "straight_through")
+    found, error = gradient(choice, logits, critic, draws=DRAWS)
+    p = softmax(np.array(logits))
+    slope = np.diag(p) - np.outer(p, p)
+    smaller = weights[weights.argmin(0)]  # of the critics, by sampled action
+    assert (np.abs(found - slope @ (p @ smaller)) < 4.5 * error + 1e-5).all()
+    exact = slope @ weights.min(0)
+    assert (np.abs(found - exact) > 20 * error).any()
 
 
 @pytest.mark.parametrize("kind", CHOICES)

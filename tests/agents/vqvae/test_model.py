@@ -7,8 +7,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from agents.config import resolve
-from agents.vqvae.config import PRESETS, VQVAEConfig
+from agents.config import names, resolve
+from agents.dvae.config import PRESETS as DVAE_PRESETS
+from agents.dvae.config import DVAEConfig
+from agents.schedule import parse
+from agents.vqvae.config import PRESETS, ImagesFitConfig, VQVAEConfig
 from agents.vqvae.model import VQVAE
 from tests.agents.kernels import nodes, without_gpu_kernel
 
@@ -42,21 +45,41 @@ def same(one, other):
 
 @pytest.fixture(scope="module")
 def model():
-    """Two grids, of 1 x 2 and 2 x 4 codes, after six updates of the first stage of four and one of the second."""
+    """Two grids, of 1 x 2 and 2 x 4 codes, after all four updates of the first stage and one of the second."""
     made = make(levels=2, prior_batch_size=2)
+    made.untrained = {k: v.numpy() for k, v in made.variables().items()}
     made.updates_on(np.stack([RNG.permutation(IMAGES)[:6] for _ in range(4)]))
     made.first_stage = {k: v.numpy() for k, v in made.variables().items()}
     made.updates_on(IMAGES[None, :6])
     return made
 
 
-def test_the_second_stage_trains_the_prior_alone(model):
-    changed = {
-        name.split("/")[0]
-        for name, variable in model.variables().items()
-        if (variable.numpy() != model.first_stage[name]).any()
-    }
-    assert changed == {"prior", "prior_adam"}
+def changed(before, after):
+    """The parts whose variables differ."""
+    return {k.split("/")[0] for k, v in before.items() if (after[k] != v).any()}
+
+
+def test_the_first_stage_trains_nets_and_codebooks_and_the_second_the_prior(model):
+    first = changed(model.untrained, model.first_stage)
+    assert first == {"nets", "adam", "codebook0", "codebook1"}
+    for level in range(2):
+        name = f"codebook{level}/codebook"
+        assert (model.untrained[name] != model.first_stage[name]).all()
+    now = {k: v.numpy() for k, v in model.variables().items()}
+    assert changed(model.first_stage, now) == {"prior", "prior_adam"}
+
+
+def test_both_stages_learn_with_the_default_codebook():
+    blocks = RNG.choice([30, 220], size=(6, 2, 4, 1)).astype(np.uint8)
+    images = blocks.repeat(4, 1).repeat(4, 2)  # a code each
+    sizes = {"channels": 16, "residual_channels": 8, "code_updates": 80}
+    rates = {"learning_rate": "1e-2", "prior_learning_rate": "1e-2"}
+    model = make(images=images, **sizes, **rates)
+    steps = np.stack([images] * 40)
+    first = [model.updates_on(steps)["loss"] for _ in range(2)]
+    second = [model.updates_on(steps)["prior_bits"] for _ in range(2)]
+    assert first[1] < 0.9 * first[0]
+    assert second[1] < 0.9 * second[0]
 
 
 def test_the_prior_learns_from_as_many_images_as_it_is_told(model):
@@ -157,9 +180,10 @@ def test_a_codebook_trained_by_gradients_learns_and_is_a_weight():
         ({"codes": 1}, "codes=1 came, but a number of at least 2"),
         ({"prior_heads": 3}, "prior_width=4 came, but a multiple of prior_heads=3"),
         ({"decay": 1.0}, "decay=1.0 came, but a number below 1"),
-        ({"learning_rate": "fast"}, "Cannot read the schedule"),
+        ({"learning_rate": "fast"}, "learning_rate='fast' came: Cannot read the schedule"),
+        ({"prior_learning_rate": "linear(1, -1, 9)"}, "prior_learning_rate=.* reaches -1, but numbers of at least 0"),
     ],
-)
+)  # fmt: skip
 def test_settings_that_do_not_fit_are_refused_in_one_sentence(values, said):
     with pytest.raises(ValueError, match=said):
         resolve(VQVAEConfig, SMALL | values)
@@ -179,3 +203,26 @@ def test_presets_of_the_paper_have_its_grids():
         side = sizes[name]["size"] // base.downsample
         levels = sizes[name].get("levels", 1)
         assert ([side // 2] if levels == 2 else []) + [side] == grids
+
+
+EVERY = [(VQVAEConfig, PRESETS[k], k) for k in PRESETS]
+EVERY += [(DVAEConfig, DVAE_PRESETS[k], k) for k in DVAE_PRESETS]
+
+
+@pytest.mark.parametrize("cls, values, name", EVERY)
+def test_every_preset_fits_its_images_and_its_stages(cls, values, name):
+    run = names(ImagesFitConfig)
+    fit = resolve(ImagesFitConfig, {k: v for k, v in values.items() if k in run})
+    config = resolve(cls, {k: v for k, v in values.items() if k not in run})
+    side = 28 if fit.data == "mnist" else fit.size
+    config.check_size((side, side))
+    second = fit.updates - config.code_updates
+    assert config.code_updates > 0 and second > 0
+    if name.startswith("paper"):
+        return
+    for text, stage in (
+        (config.learning_rate, config.code_updates),
+        (config.prior_learning_rate, second),
+    ):
+        curve = parse(text)
+        assert curve.name == "constant" or curve.args[-1] == stage

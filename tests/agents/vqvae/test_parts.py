@@ -9,9 +9,10 @@ import tensorflow_probability as tfp
 
 from agents.vqvae import likelihood, pictures
 from agents.vqvae.config import CodesConfig
-from agents.vqvae.model import batch_perplexity, perplexity
+from agents.vqvae.model import perplexity
 from agents.vqvae.nets import Nets
 from agents.vqvae.prior import Prior
+from layers import vector_quantizer
 
 RNG = np.random.default_rng(0)
 
@@ -107,11 +108,13 @@ def test_one_level_and_two_have_grids_of_their_sizes_and_gradients_everywhere():
         assert all(g is not None for g in tape.gradient(loss, weights))
 
 
-def test_perplexity_counts_even_use():
+def test_perplexity_is_that_of_the_layer():
     assert perplexity(np.array([5, 5, 0, 5])) == pytest.approx(3)
     assert perplexity(np.array([7.0, 0])) == pytest.approx(1)
-    found = batch_perplexity(tf.constant([[0, 2], [2, 0]]), 4)
-    assert float(found) == pytest.approx(2)
+    codes = np.array([[0, 2], [2, 2]], np.int32)
+    found = vector_quantizer.perplexity(tf.constant(codes), 4)
+    assert perplexity(np.bincount(codes.ravel())) == pytest.approx(float(found))
+    assert float(found) == pytest.approx(1.7548, abs=1e-4)
 
 
 def test_pictures_show_truth_reconstruction_and_a_colour_per_code():
