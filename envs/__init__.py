@@ -30,6 +30,7 @@ def _register(name: str, entry_point: str, **kwargs: Any) -> None:
 
 _register("Catch", "catch:Catch")
 _register("Counting", "counting:Counting")
+_register("Dials", "dials:Dials")
 for _cards in (4, 6, 8, 12, 16):
     _game = "memory_game:MemoryGame"
     _register(f"MemoryGame{_cards}", _game, cards=_cards)

@@ -1,10 +1,10 @@
 """The cases of `--suite=merlin`: what training costs at the presets, and the share of it that the memory cell takes.
 
 `task/…` trains on the preset's own environment. `paper` updates on random 64x64 images, batch 16, windows of 20 steps.
-`memory_share` is the part of an update that goes into aiming, reads, writes, resets and their gradients, for predictor and
-policy: the time of their kernels, and as much of the scheduling as is theirs by their number. `memory_kernels` leaves the
-scheduling out on both sides, `memory_rows` is what a memory of one row instead of all saves. All in one thread: with
-two, the small presets take longer, and small products of matrices several times as long.
+`memory_share` is the part of an update that goes into aiming, reads, writes, resets (also of what else is carried) and their
+gradients, for predictor and policy: the time of their kernels, and as much of the scheduling as is theirs by their number.
+`memory_kernels` leaves the scheduling out on both sides, `memory_rows` is what a memory of one row instead of all saves. All
+in one thread: with two, the small presets take longer, and small products of matrices several times as long.
 """
 
 import time
@@ -20,7 +20,7 @@ from launch.random_rows import batch_of, step_of
 
 BATCH = 16  # of the preset paper, as its num_envs
 ACTIONS = 8
-_MEMORY = r"memory|reader"  # scopes of its operations
+_MEMORY = r"memory|reader|reset"  # scopes of its operations
 _STEPS = 400  # environment steps of each row, per repeat of ten
 
 

@@ -50,7 +50,7 @@ TASKS = {
 def set_task(name: str, size: int | None) -> None:
     """Sets the flags of a task: the environment, and what depends on the size unless it is given."""
     task = TASKS[name]
-    size = size or task.size
+    size = task.size if size is None else size
     wanted: dict[str, Any] = {"env": task.env.format(size)}
     wanted |= {key: function(size) for key, function in task.by_size.items()}
     for key, value in wanted.items():
@@ -82,7 +82,10 @@ def cli() -> None:
 app.define_run_flags(AGENT)
 flags.DEFINE_enum("task", None, sorted(TASKS), "One of MERLIN's own tasks.")
 flags.DEFINE_integer(
-    "size", None, "Of the task: cards, steps of the corridor, or cells of the grid."
+    "size",
+    None,
+    "Of the task: cards, steps of the corridor, or cells of the grid.",
+    lower_bound=1,
 )
 
 if __name__ == "__main__":

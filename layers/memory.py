@@ -85,6 +85,7 @@ def read(
         Wayne et al. 2018 (arXiv 1803.10760), methods; Graves et al. 2016 (DNC).
     """
     shapes.check(rows=(rows, "BNW"), keys=(keys, "BKW"), sharpness=(sharpness, "BK"))
+    # Differs: the paper's cosine has no least norm.
     keys = tf.math.l2_normalize(keys, -1, _EPSILON)
     norm = tf.math.rsqrt(tf.maximum(tf.reduce_sum(tf.square(rows), -1), _EPSILON))
     cosine = tf.matmul(keys, rows, transpose_b=True) * norm[:, None, :]
@@ -95,6 +96,7 @@ def read(
 @_scoped
 def use(memory: Memory, weights: tf.Tensor) -> Memory:
     """Adds the weights [B, K, N] of a step's reads to the usage."""
+    # Open: whether the policy's read counts as a use, too; here only the predictor's do.
     return memory._replace(usage=memory.usage + tf.reduce_sum(weights, 1))
 
 

@@ -40,7 +40,8 @@ class MERLINMemoryCell(keras.layers.Layer):
         m_t [B, K * W] and the next states: a legal cell for `keras.layers.RNN`.
 
     Raises:
-        ValueError: If the form is unknown, the decay outside [0, 1], or the sharpness not positive.
+        ValueError: If the form is unknown, a size below 1, the decay outside [0, 1], the sharpness not positive, or the
+            inputs are of another width.
 
     References:
         Wayne et al. 2018 (arXiv 1803.10760), methods, equation 2 and algorithm 1.
@@ -64,6 +65,12 @@ class MERLINMemoryCell(keras.layers.Layer):
             raise ValueError(f"form must be one of {memory_lib.FORMS}, got {form!r}")
         if not 0 <= decay <= 1:
             raise ValueError(f"decay must be between 0 and 1, got {decay}")
+        sizes = {"slots": slots, "size": size, "controller": controller, "heads": heads}
+        for key, value in sizes.items():
+            if value < 1:
+                raise ValueError(
+                    f"{key}={value} came, but a number of at least 1 is expected"
+                )
         self.slots, self.size, self.controller = slots, size, controller
         self.heads, self.form, self.decay = heads, form, decay
         self.stop_write = stop_write
@@ -111,6 +118,12 @@ class MERLINMemoryCell(keras.layers.Layer):
         self, inputs: tf.Tensor, states: list[tf.Tensor]
     ) -> tuple[tf.Tensor, list[tf.Tensor]]:
         inputs = tf.cast(inputs, tf.float32)
+        width, wanted = inputs.shape[-1], self.controller + self.size + 1
+        if width not in (None, wanted):
+            raise ValueError(
+                f"inputs of {width} numbers came, but {wanted} are expected: controller={self.controller}, "
+                f"size={self.size} and is_first"
+            )
         controller, value, is_first = tf.split(
             inputs, [self.controller, self.size, 1], -1
         )

@@ -64,7 +64,10 @@ class MERLIN(CompiledAgent, OnPolicyAgent):
         folder: str | pathlib.Path | None = None,
     ) -> None:
         if not isinstance(spaces.action, gymnasium.spaces.Discrete):
-            raise ValueError(f"MERLIN takes Discrete actions, not {spaces.action}")
+            raise ValueError(
+                f"action space {spaces.action} came, but MERLIN takes Discrete actions: choose an environment that has "
+                "these, or launch.sac, which takes Box and MultiDiscrete ones as well"
+            )
         super().__init__(spaces, config.length, seed)
         chosen = precision.choose(config.precision)
         self.config = dataclasses.replace(config, precision=chosen)
@@ -88,12 +91,15 @@ class MERLIN(CompiledAgent, OnPolicyAgent):
         }
 
     def acting_names(self) -> set[str]:
-        """Returns what `act` reads: all but decoders and values."""
-        return self.variables_of(set(self.modules()) - self.core.for_learning)
+        """Returns what `act` reads: all but decoders and values; a baseline's step computes its value too."""
+        return self.variables_of(set(self.modules()) - self._unread())
 
     def report_names(self) -> set[str]:
-        """Returns decoders and values."""
-        return self.variables_of(self.core.for_learning)
+        """Returns decoders and values, where `act` does not read them."""
+        return self.variables_of(self._unread())
+
+    def _unread(self) -> set[str]:
+        return self.core.for_learning - self.core.acting.keys()
 
     def look(
         self, step: Step, state: State, mode: Mode = "greedy"

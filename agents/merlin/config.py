@@ -102,6 +102,24 @@ class MERLINConfig:
     )
     policy_clip: float = option(100.0, "Largest global norm of the policy's gradient.")
 
+    def __post_init__(self) -> None:
+        for name in ("retroactive_discount", "discount", "gae_lambda"):
+            value = getattr(self, name)
+            if not 0 <= value <= 1:
+                raise ValueError(
+                    f"{name}={value} came, but a number from 0 to 1 is expected"
+                )
+        for name, (part, owners) in _PARTS.items():
+            left_out = all(
+                getattr(self, key) == value for key, value in ABLATIONS[name].items()
+            )
+            if left_out and self.agent not in owners:
+                settings = ", ".join(f"{k}={v}" for k, v in ABLATIONS[name].items())
+                raise ValueError(
+                    f"ablate={name} ({settings}) came with agent={self.agent}, but an agent with {part} to leave out "
+                    f"is expected: {' or '.join(owners)}"
+                )
+
     @property
     def prefill(self) -> int:
         """No step is random."""
@@ -143,6 +161,9 @@ PRESETS: dict[str, dict[str, Any]] = {
     },
     "memory_length": _SMALL
     | {"env": "zoo:MemoryLength40-v0", "slots": 40, "env_steps": 1_000_000},
+    # Rows for the longest of POPGym's common episodes, 104 steps.
+    "popgym": _SMALL
+    | {"env": "popgym:RepeatFirstEasy-v0", "slots": 112, "env_steps": 1_000_000},
     # A sharp read of rows whose parts lie in directions of their own: with a nonlinear decoder z holds the symbol as a
     # length, which no cosine tells apart. The low discount says which turn it was that paid.
     "memory_game": _SMALL
@@ -156,6 +177,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "sharpness": 10.0,
         "reward_scale": 5.0,
         "return_scale": 2.0,
+        # Differs: the paper's KL has the weight 1.
         "kl_scale": 0.01,
         "discount": 0.7,
         "entropy_scale": "0.05",
@@ -224,6 +246,14 @@ ABLATIONS: dict[str, dict[str, Any]] = {
         "reward_scale": 0.0,
     },
     "no_memory": {"use_memory": False},
+}
+
+# Ablation -> the part it leaves out, and the agents that have one.
+_PARTS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "no_return_gradient": ("a latent state that returns shape", ("merlin",)),
+    "no_retroactive": ("a retroactive write", ("merlin",)),
+    "no_reconstruction": ("a reconstruction", ("merlin",)),
+    "no_memory": ("a memory", ("merlin", "rl_mem")),
 }
 
 

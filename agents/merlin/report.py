@@ -38,7 +38,7 @@ def show(watched: Watched, spaces: Spaces, config: MERLINConfig) -> Report:
     """
     picture, left, right = _draw(watched, spaces, config)
     frames = _beside(watched.frames, picture, left, right, len(watched.reward))
-    returned = watched.returns(config.discount)
+    returned = _returns(watched, config.discount)
     scalars = {
         "watched_return": float(watched.reward.sum()),
         "watched_value_error": float(
@@ -46,6 +46,15 @@ def show(watched: Watched, spaces: Spaces, config: MERLINConfig) -> Report:
         ),
     }
     return Report(scalars, {"memory": frames}, {"memory": picture})
+
+
+def _returns(watched: Watched, discount: float) -> np.ndarray:
+    """Returns the discounted return at each step, [T]; of an episode that was cut, the last value stands for the rest."""
+    found = watched.returns(discount)
+    if watched.terminated:
+        return found
+    ahead = np.arange(len(found))[::-1]
+    return found + discount**ahead * watched.inner["value"][-1]
 
 
 def _draw(
@@ -95,7 +104,7 @@ def _panels(
             1.0,
             _lines(
                 {
-                    "return": watched.returns(config.discount)[:-1],
+                    "return": _returns(watched, config.discount)[:-1],
                     "predicted": inner["value"][:-1],
                 },
                 "discounted return",

@@ -15,7 +15,7 @@ PRESETS = {
     "zoo:MemoryLength": "memory_length",
     "zoo:MiniGridMemory": "minigrid_memory",
     "minigrid:": "minigrid_memory",
-    "popgym:": "memory_length",
+    "popgym:": "popgym",
 }
 
 
@@ -73,5 +73,11 @@ def advise(agent: Any, seen: Seen) -> list[str]:
         advice.append(
             f"the memory has {config.slots:,} rows, and the longest of the first episodes had {seen.longest:,} steps: "
             f"empty rows dilute every read; add --slots={seen.longest + 1}"
+        )
+    if seen.longest > config.slots:
+        advice.append(
+            f"the memory has {config.slots:,} rows, and the longest of the first episodes had {seen.longest:,} steps: "
+            "rows are overwritten, those read least first; unless episodes shorten as it learns, add "
+            f"--slots={seen.longest + 1}"
         )
     return advice

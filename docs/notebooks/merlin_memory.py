@@ -129,7 +129,7 @@ for length in (10, 20, 40, 80):
     print(f"{length:3d} steps: {scores[0]:5.2f}; reads set to zero: {scores[1]:5.2f}")
 
 # %% [markdown]
-# Without its reads the policy is back at chance: the cue is in the memory and nowhere else. And it learned this corridor, no
+# Without its reads the policy is back at chance: what it acts on at the junction comes from the memory. And it learned this corridor, no
 # general skill: in a shorter or longer one the clock runs at another speed, and what it reads no longer tells the cue.
 #
 # Go on from here: train your own with `python -m launch.merlin --task=memory_length`, its baselines with

@@ -17,21 +17,37 @@ from tests.agents.dummies import StatelessDummy
 from tests.marks import some_slow
 
 STEPS = 200
+# Name -> agent, what it sees, its actions, settings.
 KINDS = {
     "pictures": (
         "dreamerv2",
         {"image": Box(0, 255, (10, 10, 2), np.uint8)},
         Discrete(5),
+        {"reward_transform": "identity"},
     ),
     "several": (
         "sac",
         {"vector": Box(-1, 1, (3,), np.float32)},
         MultiDiscrete([3, 2, 4]),
+        {"estimator": "straight_through"},
     ),
     "vectors": (
         "dreamerv2",
         {"a/b": Box(-1, 1, (3,), np.float32), "board": Box(0, 1, (5, 5, 4), bool)},
         Box(-1, 1, (2,), np.float32),
+        {"reward_transform": "identity"},
+    ),
+    "memory": (
+        "merlin",
+        {"image": Box(0, 255, (6, 6, 2), np.uint8)},
+        Discrete(5),
+        {},
+    ),
+    "baseline with a memory": (
+        "merlin",
+        {"vector": Box(-1, 1, (3,), np.float32)},
+        Discrete(5),
+        {"agent": "rl_mem"},
     ),
 }
 # Runs where this code is not on the path; -I keeps the environment out.
@@ -63,17 +79,13 @@ print(tf.__version__, sorted(ours))
 
 
 def make(kind):
-    name, observation, action = KINDS[kind]
-    overrides = {
-        "dreamerv2": {"reward_transform": "identity"},
-        "sac": {"estimator": "straight_through"},
-    }
+    name, observation, action, overrides = KINDS[kind]
     agent = agents.make(
-        name, Spaces(observation, action), preset="debug", seed=3, **overrides[name]
+        name, Spaces(observation, action), preset="debug", seed=3, **overrides
     )
     # Larger weights, so that actions differ.
     for name, variable in agent.variables().items():
-        if name.startswith("actor/"):
+        if name.startswith(("actor/", "policy/")):
             variable.assign(5 * np.asarray(variable))
     return agent
 
@@ -104,7 +116,9 @@ def draw(box, rng):
     return rng.uniform(-1, 1, box.shape).astype(np.float32)
 
 
-@pytest.mark.parametrize("kind", some_slow(KINDS, ["several"]))
+@pytest.mark.parametrize(
+    "kind", some_slow(KINDS, ["several", "baseline with a memory"])
+)
 def test_a_bare_process_acts_bit_for_bit_as_the_agent(kind, tmp_path):
     agent = make(kind)
     agent.export(tmp_path / "policy", {"note": "of a test"}, untrained=True)

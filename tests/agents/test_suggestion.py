@@ -75,7 +75,7 @@ def test_settings_that_fit_get_no_advice(overrides, seen):
         ("zoo:MemoryGame6-v0", "memory_game"),
         ("zoo:MemoryLength40Distractors-v0", "memory_length"),
         ("zoo:MiniGridMemory13-v0", "minigrid_memory"),
-        ("popgym:RepeatFirstEasy-v0", "memory_length"),
+        ("popgym:RepeatFirstEasy-v0", "popgym"),
         ("minigrid:MiniGrid-Empty-5x5-v0", "minigrid_memory"),
     ],
 )

@@ -13,6 +13,7 @@ from tests.envs.rows import random_action
 # Mean, standard deviation and number of the episodes of random play that were measured without our adapters.
 MEASURED = {
     "zoo:Catch-v0": (-0.6, 0.8, 10_000),  # by enumeration
+    "zoo:Dials-v0": (2.5, 0.612, 10_000),  # by enumeration
     "zoo:MemoryGame4-v0": (-2.94, 3.26, 100_000),  # by enumeration
     "zoo:MemoryGame8-v0": (-11.27, 2.86, 100_000),
     "zoo:MemoryGame16-v0": (-26.81, 3.29, 100_000),
@@ -55,6 +56,7 @@ def random_returns(name: str, episodes: int, **options: Any) -> np.ndarray:
     ("name", "episodes", "options"),
     [
         ("zoo:Catch-v0", 200, {}),
+        ("zoo:Dials-v0", 100, {}),
         ("zoo:MemoryGame4-v0", 200, {}),
         ("zoo:MemoryGame8-v0", 200, {}),
         ("zoo:MemoryGame16-v0", 100, {}),

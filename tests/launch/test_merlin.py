@@ -37,12 +37,63 @@ def test_what_is_given_wins_over_what_the_task_sets(launch, tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("arguments", "env", "preset", "slots"),
+    [
+        (["--env=popgym:AutoencodeEasy-v0"], "popgym:AutoencodeEasy-v0", "popgym", 112),
+        *(
+            pytest.param(*case, marks=pytest.mark.slow)
+            for case in (
+                (
+                    ["--task=memory_game_pictures", "--size=4"],
+                    "zoo:MemoryGame4Pictures-v0",
+                    "memory_game",
+                    8,
+                ),
+                (
+                    ["--task=memory_length_distractors", "--size=10"],
+                    "zoo:MemoryLength10Distractors-v0",
+                    "memory_length",
+                    10,
+                ),
+                (
+                    ["--task=minigrid_memory", "--size=7"],
+                    "zoo:MiniGridMemory7-v0",
+                    "minigrid_memory",
+                    20,
+                ),
+            )
+        ),
+    ],
+)
+def test_every_other_task_learns_with_the_preset_made_for_it(
+    launch, tmp_path, arguments, env, preset, slots
+):
+    launch("merlin")(
+        *arguments,
+        "--num_envs=2",
+        "--env_steps=80",
+        "--video_every=0",
+        f"--logdir={tmp_path / 'run'}",
+    )
+    saved = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert (saved["run"]["env"], saved["preset"]) == (env, preset)
+    assert saved["config"]["slots"] == slots
+    last = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()[-1]
+    assert json.loads(last)["updates"] >= 2
+
+
+@pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["--size=6"], "--size came without --task"),
         (["--task=memory_game", "--env=zoo:Catch-v0"], "--task came with --env"),
         (["--task=memory_game", "--size=7"], "MemoryGame7"),
+        (["--task=memory_length", "--size=0"], "--size=0: 0 is not a positive integer"),
         (["--task=memory"], "memory_length"),
+        (
+            ["--task=memory_length", "--agent=rl_lstm", "--ablate=no_memory"],
+            "an agent with a memory to leave out is expected: merlin or rl_mem",
+        ),
     ],
 )
 def test_a_wrong_task_is_one_sentence(launch, arguments, message):

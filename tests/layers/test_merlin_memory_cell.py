@@ -221,6 +221,19 @@ def test_a_decay_outside_zero_and_one_is_an_error(decay):
         layers.MERLINMemoryCell(N, Z, controller=H, decay=decay)
 
 
+@pytest.mark.parametrize("key", ["slots", "size", "controller", "heads"])
+def test_a_size_below_one_is_an_error(key):
+    sizes = {"slots": N, "size": Z, "controller": H, "heads": K} | {key: 0}
+    with pytest.raises(ValueError, match=f"{key}=0 came, but a number of at least 1"):
+        layers.MERLINMemoryCell(**sizes)
+
+
+def test_inputs_of_another_width_are_an_error_that_says_what_belongs_into_them():
+    cell = small_cell()
+    with pytest.raises(ValueError, match=r"7 numbers came, but 6 .*controller=3, size"):
+        cell(tf.zeros([B, H + Z + 2]), cell.get_initial_state(B))
+
+
 def test_an_unknown_form_is_named_in_the_error():
     with pytest.raises(ValueError, match=r"form.*'d'|'d'.*form"):
         layers.MERLINMemoryCell(N, Z, controller=H, form="d")

@@ -40,6 +40,15 @@ def make(agent="merlin", observation=None, seed=0, preset="debug", **overrides):
     )
 
 
+def shaken(agent, seed=0, size=0.3):
+    """The agent with noise on all its weights, so that none begins as zero."""
+    rng = np.random.default_rng(seed)
+    for module in agent.modules().values():
+        for variable in module.trainable_variables:
+            variable.assign_add(size * rng.normal(size=variable.shape))
+    return agent
+
+
 def softmax(logits):
     shifted = np.exp(logits - logits.max(-1, keepdims=True))
     return shifted / shifted.sum(-1, keepdims=True)

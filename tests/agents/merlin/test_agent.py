@@ -9,11 +9,12 @@ import agents
 import envs
 from agents import driver, registry
 from agents.api import Spaces
+from agents.merlin import losses
 from agents.merlin import rows as rows_lib
 from agents.merlin.config import ABLATIONS
 from agents.named import flatten
 from tests.agents.kernels import assert_fit_for_gpus
-from tests.agents.merlin import common
+from tests.agents.merlin import common, twin
 from tests.agents.merlin.common import AGENTS
 from tests.agents.resumption import resumed_and_through
 from tests.agents.weights import differing, snapshot
@@ -144,21 +145,57 @@ def test_a_new_episode_forgets_everything_and_the_other_rows_nothing(subject):
     after, before = states[3], states[2]  # row 0 and 1 begin at 3
     state = dict(subject.initial_state(3)) | {"seed": before["seed"]}
     _, fresh = subject.act(common.step(window, 3), state)
+    whole = window | {"is_first": np.zeros_like(window["is_first"])}
+    _, unbroken = acted(subject, whole)
     for key in subject.start_state:
         np.testing.assert_array_equal(after[key][:2], fresh[key][:2], err_msg=key)
-    assert any(np.any(after[k][2] != fresh[k][2]) for k in subject.start_state)
+        for one, other in zip(states, unbroken, strict=True):
+            np.testing.assert_array_equal(one[key][2], other[key][2], err_msg=key)
+    for row in (0, 1):
+        assert any(
+            np.any(after[key][row] != unbroken[3][key][row])
+            for key in subject.start_state
+        )
 
 
-def test_the_bootstrap_row_changes_no_state_and_trains_nothing_but_targets(made):
-    agent = made["merlin"]
+def test_the_bootstrap_row_changes_no_state_it_begins_the_next_window(subject):
+    agent, window = subject, common.rows(subject, length=11)
+    state, befores = dict(agent.initial_state(3, seed=4)), []
+    taken = []
+    for t in range(11):
+        step = common.step(window, t)
+        agent.observe(step, state)
+        befores.append(state)
+        _, state = agent.act(step, state, "sample")
+        if agent.updates_due():
+            taken.append(agent.take_window())
+    agent.drop_window()
+    first, second = taken
+    for key in agent.start_state:
+        for found, t in ((first, 0), (second, 5)):
+            want = np.asarray(befores[t][key])
+            np.testing.assert_array_equal(found[f"start/{key}"], want, err_msg=key)
+    for key in first.keys() - {f"start/{key}" for key in agent.start_state}:
+        np.testing.assert_array_equal(second[key][0], first[key][-1], err_msg=key)
+
+
+def test_the_bootstrap_row_trains_nothing_but_targets():
+    agent = common.shaken(common.make())
     window = common.rows(agent)
     other = {key: np.array(value) for key, value in window.items()}
     other["reward"][-1] += 1  # arrives with the last row: part of the last transition
-    terms = [metrics(agent, each) for each in (window, other)]
-    same = {"kl", "image_error", "reward_error", "action_error"}
-    for name in same:  # the last row itself is the next window's to reconstruct
-        assert terms[0][name] == terms[1][name]
-    assert terms[0]["return_error"] != terms[1]["return_error"]
+    one, two = (metrics(agent, each) for each in (window, other))
+    differ = {name for name in one if one[name] != two[name]}
+    # The last row itself is the next window's to reconstruct.
+    assert differ == {"policy_loss", "return_error", "return_target"}
+    tensors = common.tensors(window)
+    seen = {key: tensors[f"observation/{key}"] for key in ("vector", "codes")}
+    with tf.GradientTape() as tape:
+        tape.watch(seen)
+        loss, _ = agent._loss(tensors, tf.constant(0.5))
+    for gradient in tape.gradient(loss, seen).values():
+        assert np.all(np.any(gradient[:-1], -1))
+        assert not np.any(gradient[-1])
 
 
 def metrics(agent, window):
@@ -166,36 +203,50 @@ def metrics(agent, window):
     return {key: float(value) for key, value in found.items()}
 
 
-def test_nothing_passes_from_an_episode_to_the_one_before(made):
+@pytest.mark.parametrize("kind", ["merlin", "rl_lstm"])
+def test_nothing_passes_from_an_episode_to_the_one_before(made, kind, monkeypatch):
     """Row 0 terminates after row 2 and row 1 is cut there: later rewards change no earlier target."""
-    agent = made["merlin"]
+    agent = made[kind]
     window = common.rows(agent)
     other = {key: np.array(value) for key, value in window.items()}
     other["reward"][4:, :2] += 5
-    for agent_window in (window, other):
-        for key in agent_window:
-            if key.startswith("observation/"):
-                agent_window[key] = window[key]
-    one, two = (targets(agent, each) for each in (window, other))
-    np.testing.assert_array_equal(one[:3, :2], two[:3, :2])
-    assert np.any(one[3:, :2] != two[3:, :2])
+    found = [constants(agent, each, monkeypatch) for each in (window, other)]
+    for one, two in zip(*found, strict=True):
+        np.testing.assert_array_equal(one[:3, :2], two[:3, :2])
+        assert np.all(one[3:, :2] != two[3:, :2])
 
 
-def targets(agent, window):
-    """R_t written out."""
+@pytest.mark.parametrize("kind", ["merlin", "rl_lstm"])
+def test_targets_and_advantages_are_the_returns_written_out(made, kind, monkeypatch):
+    agent = made[kind]
+    window = common.rows(agent)
+    target, advantage = constants(agent, window, monkeypatch)
     tensors = common.tensors(window)
     _, outputs = agent._unroll(rows_lib.to_rows(tensors, 3), tensors)
-    value = np.asarray(agent.core.value(outputs))
-    returns = np.zeros_like(value)
-    returns[-1] = value[-1]
-    for t in reversed(range(len(value) - 1)):
-        gamma = agent.config.discount * window["discount"][t + 1]
-        follows = window["reward"][t + 1] + gamma * returns[t + 1]
-        returns[t] = np.where(window["is_first"][t + 1], value[t], follows)
-    mask = ~window["is_first"][1:]
-    found = metrics(agent, window)["return_target"]
-    np.testing.assert_allclose(found, returns[:-1][mask].mean(), rtol=1e-4)
-    return returns
+    value = np.asarray(agent.core.value(outputs), np.float64)
+    returns = [twin.returns(window, value, 0.96, lam)[:-1] for lam in (1.0, 0.9)]
+    close = {"rtol": 1e-4, "atol": 1e-5}
+    np.testing.assert_allclose(target, returns[0], **close)
+    np.testing.assert_allclose(advantage, returns[1] - value[:-1], **close)
+
+
+def constants(agent, window, monkeypatch):
+    """R and the advantages that the agent gives to its losses, each [T, B]."""
+    bound, policy_loss, seen = agent.core.losses, losses.policy_loss, []
+
+    def predict(rows, outputs, value, target, mask):
+        seen.append(np.asarray(target))
+        return bound(rows, outputs, value, target, mask)
+
+    def improve(logits, action, advantage, mask, entropy_scale):
+        seen.append(np.asarray(advantage))
+        return policy_loss(logits, action, advantage, mask, entropy_scale)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(agent.core, "losses", predict)
+        patch.setattr(losses, "policy_loss", improve)
+        metrics(agent, window)
+    return seen
 
 
 def test_each_optimizer_changes_its_own_modules_alone(subject):

@@ -27,7 +27,7 @@ def test_the_return_loss_gives_the_published_numbers_and_gradients():
     np.testing.assert_allclose([value, advantage], [-0.5, -0.2], rtol=1e-6)
 
 
-def test_the_last_action_and_the_reward_have_the_published_errors():
+def test_the_last_action_has_the_published_errors():
     logits, action = np.log([0.7, 0.2, 0.1]).astype("f"), np.eye(3, dtype="f")[0]
     found = nets.action_error("bernoulli", logits, action)
     np.testing.assert_allclose(found, 0.685179, rtol=1e-5)
@@ -78,6 +78,16 @@ def test_the_policy_loss_is_the_mean_over_transitions_written_out():
     np.testing.assert_allclose(entropy, np.mean(entropies), rtol=1e-5)
     want = -np.mean(gains) - 0.03 * np.mean(entropies)
     np.testing.assert_allclose(loss, want, rtol=1e-5)
+
+
+def test_the_advantage_is_a_constant_of_the_policy_loss():
+    logits, one = tf.constant([[[1.0, 0.0, -1.0]]]), tf.ones([1, 1])
+    advantage = 2 * one
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch([logits, advantage])
+        loss, _ = losses.policy_loss(logits, tf.one_hot([[0]], 3), advantage, one, 0.1)
+    assert np.all(np.asarray(tape.gradient(loss, logits)))
+    assert tape.gradient(loss, advantage) is None
 
 
 def test_the_published_entropy():
