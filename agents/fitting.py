@@ -139,6 +139,11 @@ class _Run:
         self._status = status
         self.stopped_by = 0
         self._path = pathlib.Path(self.run.logdir)
+        size, images = settings.config.batch_size, len(data.train)
+        if size > images:
+            raise ValueError(
+                f"batch_size={size} came, but there are {images:,} training images: a batch has no image twice"
+            )
         status.phase("building")
         mean = data.train.mean(0, dtype=np.float64).astype(np.float32)
         self.model = build(settings.config, mean, self.run.seed)

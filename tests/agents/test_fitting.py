@@ -166,6 +166,12 @@ def test_a_loss_that_is_not_finite_ends_the_run_and_is_recorded(logdir, monkeypa
     assert Checkpoints(logdir / "checkpoints").steps() == [100]
 
 
+def test_batches_larger_than_the_data_are_refused(logdir):
+    large = settings(logdir, Settings(batch_size=31))
+    with pytest.raises(ValueError, match="batch_size=31 came, but there are 30"):
+        fitting.fit(large, DATA, Counter)
+
+
 def test_a_damaged_config_is_told_in_one_sentence(logdir):
     fitting.fit(settings(logdir), DATA, Counter)
     (logdir / "config.json").write_text("{")

@@ -78,6 +78,14 @@ def test_a_run_says_its_bits_draws_and_logs_what_the_readme_explains(
     assert logged == set(re.findall(r"`(\w+)`", " ".join(rows)))
 
 
+def test_mnist_is_what_is_taken_without_data(launch, mnist_dir, tmp_path):
+    sizes = ("--updates=8", "--code_updates=4", "--log_every=4", "--eval_every=0")
+    said = launch("vqvae")("--preset=debug", f"--data_dir={mnist_dir}", *sizes)
+    results = tmp_path / "runs/vqvae/mnist/debug/seed0/results.json"
+    assert json.loads(results.read_text())["updates"] == 8
+    assert "bits per dimension" in said
+
+
 @pytest.mark.parametrize(
     ("model", "arguments", "said"),
     [
