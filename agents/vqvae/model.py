@@ -51,7 +51,7 @@ class CodesModel(Model):
 
     Args:
         config: The settings.
-        mean: [H, W, C], the mean of the training images; tells their shape.
+        mean: [H, W, C], the mean of the training images; shades are told by how they differ from it.
         seed: Seeds weights and noise.
         levels: Values of a pixel: 2 for bits, 256 for shades.
 
@@ -68,7 +68,7 @@ class CodesModel(Model):
     ):
         super().__init__(config, seed)
         keras.utils.set_random_seed(seed)
-        self.likelihood = likelihood.of_levels(levels)
+        self.likelihood = likelihood.of_levels(levels, mean)
         self._shape = mean.shape
         self.dimensions = math.prod(mean.shape)
         self.nets = Nets(
@@ -262,7 +262,7 @@ class CodesModel(Model):
     def _make_updates(
         self, images: tf.Tensor, seeds: tf.Tensor, rates: tf.Tensor, knobs: tf.Tensor
     ) -> dict[str, tf.Tensor]:
-        names = ("loss", "pixel_bits", self.measure, "perplexity")
+        names = ("loss", "pixel_bits", self.measure, "perplexity", "grad_norm")
         means = _mean(
             lambda i: self._update(images[i], seeds[i], rates[i], knobs[i]),
             tf.shape(images)[0],
@@ -273,7 +273,7 @@ class CodesModel(Model):
     def _update(
         self, images: tf.Tensor, seed: tf.Tensor, rate: tf.Tensor, knobs: tf.Tensor
     ) -> tf.Tensor:
-        """One update; returns loss, bits of pixels, the bottleneck's measure and perplexity."""
+        """One update; returns loss, bits of pixels, the bottleneck's measure, perplexity and the gradients' norm."""
         pixels = tf.cast(images, tf.float32)
         seen: list[tuple[tf.Tensor, Coded]] = []
 
@@ -287,15 +287,18 @@ class CodesModel(Model):
             surprise = tf.reduce_mean(nats)
             loss = surprise / self.dimensions
             loss += tf.add_n([coded.loss for _, coded in seen])
+        gradients, norm = tf.clip_by_global_norm(
+            tape.gradient(loss, self._weights), self.config.clip
+        )
         self._adam.learning_rate.assign(rate)
-        self._adam.apply(tape.gradient(loss, self._weights), self._weights)
+        self._adam.apply(gradients, self._weights)
         for level, (outputs, coded) in enumerate(seen):
             self.learn(level, outputs, coded.codes)
         count = self.config.codes
         measures = [coded.measure for _, coded in seen]
         spread = [vector_quantizer.perplexity(coded.codes, count) for _, coded in seen]
         means = [tf.add_n(values) / len(seen) for values in (measures, spread)]
-        return tf.stack([loss, surprise / math.log(2), *means])
+        return tf.stack([loss, surprise / math.log(2), *means, norm])
 
     def _make_prior_updates(
         self, images: tf.Tensor, rates: tf.Tensor

@@ -91,7 +91,7 @@ def test_the_prior_learns_from_as_many_images_as_it_is_told(model):
 
 def test_the_loss_is_that_of_the_equations(model):
     pixels = IMAGES[:6].astype(np.float64)
-    loss, bits, distance, _ = model._update(
+    loss, bits, distance, _, _ = model._update(
         tf.constant(IMAGES[:6]), tf.constant([0, 0]), tf.constant(0.0), tf.zeros([0])
     ).numpy()
     nats, error, codes = model._reconstruct(IMAGES[:6])
@@ -100,6 +100,18 @@ def test_the_loss_is_that_of_the_equations(model):
     again = model.decode(codes)
     np.testing.assert_allclose(
         error, np.square(pixels / 255 - again).sum((1, 2, 3)), rtol=1e-4
+    )
+
+
+def test_gradients_are_clipped_by_their_norm():
+    free, still = make(), make(clip=1e-12)  # Adam's epsilon is far above it
+    before = [weight.numpy() for weight in still._weights]
+    norms = [each.updates_on(IMAGES[None, :6])["grad_norm"] for each in (free, still)]
+    assert norms[0] == norms[1] > 1e-3
+    for weight, old in zip(still._weights, before, strict=True):
+        np.testing.assert_allclose(weight, old, atol=1e-6)
+    assert any(
+        (w.numpy() != old).any() for w, old in zip(free._weights, before, strict=True)
     )
 
 

@@ -18,7 +18,7 @@ RNG = np.random.default_rng(0)
 
 
 def test_the_masses_of_all_shades_add_up_to_one():
-    parameters = np.array([[0.3, 1.5], [-0.9, -2.0], [0.0, -9.0], [2.0, 0.0]])
+    parameters = np.array([[0.3, 0.7], [-0.9, 0.0], [0.0, -1.4], [2.0, 0.4]])
     shades = np.arange(256.0, dtype=np.float32)[:, None, None, None]
     for each in parameters.astype(np.float32):
         nats = likelihood.DiscretizedLogistic().surprise(
@@ -31,23 +31,44 @@ def test_the_discretised_logistic_is_that_of_tfp():
     parameters = RNG.normal(scale=0.3, size=(5, 2, 3, 1, 2)).astype(np.float32)
     pixels = RNG.integers(256, size=(5, 2, 3, 1)).astype(np.float32)
     pixels[0, 0, :2, 0] = 0, 255
-    raw = parameters[..., 1].astype(np.float64) + np.log(np.expm1(6.0))
-    log_scale = np.log1p(np.exp(raw)) - 8  # -2 where the parameter is 0
+    raw = 5 * parameters[..., 1].astype(np.float64) + np.log(np.expm1(4.0))
+    log_scale = np.log1p(np.exp(raw)) - 8  # -4 where the parameter is 0
+    centre = RNG.random((2, 3, 1))
     # TFP's value v holds what lies in (v - 1, v]; ours reaches from v - 1/2 to v + 1/2.
     logistic = tfp.distributions.Logistic(
-        255 * (0.5 + parameters[..., 0].astype(np.float64)) - 0.5,
+        255 * (centre + parameters[..., 0].astype(np.float64)) - 0.5,
         255 * np.exp(log_scale),
     )
     twin = tfp.distributions.QuantizedDistribution(logistic, low=0.0, high=255.0)
     wanted = -np.sum(twin.log_prob(pixels.astype(np.float64)), (1, 2, 3))
-    found = likelihood.DiscretizedLogistic().surprise(parameters, pixels)
+    kind = likelihood.of_levels(256, 255 * centre)
+    found = kind.surprise(parameters, pixels)
     np.testing.assert_allclose(found, wanted, rtol=1e-4)
+
+
+def test_gradients_by_the_middle_are_weighed_by_the_scale_and_those_by_the_scale_are_not():
+    parameters = tf.constant(RNG.normal(scale=0.2, size=(3, 2, 2, 1, 2)), tf.float32)
+    pixels = RNG.integers(1, 255, size=(3, 2, 2, 1)).astype(np.float32)
+    kind = likelihood.DiscretizedLogistic()
+    with tf.GradientTape() as tape:
+        tape.watch(parameters)
+        nats = kind.surprise(parameters, pixels)
+    found = tape.gradient(nats, parameters).numpy()
+    log_scale = np.log1p(np.exp(5 * parameters[..., 1] + np.log(np.expm1(4.0)))) - 8
+    for i, weight in ((0, np.exp(log_scale + 4)), (1, 1.0)):
+        step = np.zeros(2)
+        step[i] = 1e-3
+        ends = [kind.surprise(parameters + sign * step, pixels) for sign in (1, -1)]
+        slope = (ends[0] - ends[1]) / 2e-3
+        np.testing.assert_allclose(
+            (found[..., i] / weight).sum((1, 2, 3)), slope, rtol=0.02, atol=0.05
+        )
 
 
 def test_bits_have_the_cross_entropy_of_their_probabilities():
     parameters = RNG.normal(size=(4, 3, 2, 1, 1)).astype(np.float32)
     bits = RNG.integers(2, size=(4, 3, 2, 1)).astype(np.float32)
-    kind = likelihood.of_levels(2)
+    kind = likelihood.of_levels(2, np.zeros([]))
     mean = kind.mean(parameters).numpy().astype(np.float64)
     wanted = -(bits * np.log(mean) + (1 - bits) * np.log(1 - mean)).sum((1, 2, 3))
     np.testing.assert_allclose(kind.surprise(parameters, bits), wanted, rtol=1e-5)
