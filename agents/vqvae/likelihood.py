@@ -81,7 +81,7 @@ class DiscretizedLogistic(Likelihood):
         """Returns the sum of -log P(v)."""
         mean, log_scale = self._split(parameters)
         # Differs: the gradient by m, up to 1 / s, is weighed by s. Else shades that never change, whose s is small, drown
-        # what moves: 5,000 updates without it drew no paddle of Pong, 1,000 with it did.
+        # what moves: in pilots of 1,000 updates (one seed) paddles of Pong were drawn with it, and not without it.
         fixed = tf.stop_gradient(mean)
         mean = fixed + (mean - fixed) * tf.exp(
             tf.stop_gradient(log_scale) - self._START
